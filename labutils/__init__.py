@@ -1,0 +1,10 @@
+"""Helpers of the transfer-learning lab: a network is a sequence of named layer groups."""
+
+from labutils.activation_cache import ActivationCache
+from labutils.backbones import BACKBONES, WeightsError, build_feature_extractor, load_backbone
+from labutils.domains import Domain, folder, load
+from labutils.freezing import Stage, freeze_all_but, partial_finetune
+from labutils.groups import LayerGroups
+from labutils.optimizers import discriminative_lr_optimizer, group_rates
+from labutils.settings import Settings, pick_device
+from labutils.training import Evaluation, TrainingDiverged, evaluate, fit

@@ -1,0 +1,33 @@
+"""Electroluminescence pictures of solar cells, functional or defective: grey, far from photographs."""
+
+import torch
+from PIL import Image
+from tqdm.auto import tqdm
+
+from labutils.domains.decoded import Decoded
+from labutils.domains.pictures import room_for, square
+
+PACKAGE = "elpv-dataset"
+SOURCE = (
+    "Deitsch et al. 2019, arXiv:1807.02894, and Buerhop-Lutz et al. 2018, doi "
+    "10.4229/35thEUPVSEC20182018-5CV.3.15: ELPV data set, CC BY-NC-SA 4.0 (not for commercial use)"
+)
+
+
+def decode(image_size: int) -> Decoded:
+    """Scale all 2,624 cells; a cell counts as defective when its defect probability is above one half.
+
+    Cells of one module may stand in training and in test: the set does not say which belong together.
+    The package's own ``load_dataset`` would hold every picture in full size, twice, at its peak.
+    """
+    from importlib.resources import files
+
+    folder = files("elpv_dataset") / "data"
+    rows = [line.split() for line in (folder / "labels.csv").read_text().splitlines()]
+    images = room_for(len(rows), 1, image_size)
+    for index, (name, _, _) in enumerate(tqdm(rows, "Decoding solar", delay=2, leave=False)):
+        with (folder / name).open("rb") as file, Image.open(file) as picture:
+            images[index] = square(picture.convert("L"), image_size)
+    labels = torch.tensor([float(probability) > 0.5 for _, probability, _ in rows]).long()
+    kinds = torch.tensor([kind == "mono" for _, _, kind in rows]).long()
+    return Decoded(images, labels, ("functional", "defective"), {"strata": kinds})

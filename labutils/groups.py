@@ -1,0 +1,132 @@
+"""The one idea of the lab: a network is a sequence of named layer groups, shallow to deep."""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Iterator
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+
+class LayerGroups(nn.Sequential):
+    """A classifier as named groups ``stem, layer1, …, head``, in the order in which they are computed.
+
+    ``model.layer4`` is a group, ``model[:k]`` the first k groups and ``model[k:]`` the rest, sharing the
+    weights. A module none of whose parameters is trainable always runs in evaluation mode, also after
+    ``model.train()``: BatchNorm then uses its stored statistics and does not move them (the rule of Keras'
+    ``BatchNormalization.trainable``), and dropout is off.
+
+    Parameters
+    ----------
+    groups : dict of str to Module
+        Name to group; the last is called ``head``.
+    mean, std : tuple of float
+        Per channel (red, green, blue), of pixel values scaled to 0..1, as the pretrained weights expect.
+    backbone : str
+        Name in the registry of backbones, for messages and stored results.
+    stored_statistics : bool, default False
+        BatchNorm normalises by its stored statistics in trainable groups too. Right for pretrained weights and
+        small data: batch statistics would change what every later group sees at the first step. Wrong for
+        random weights, whose stored statistics mean nothing.
+    """
+
+    def __init__(
+        self,
+        groups: dict[str, nn.Module],
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        backbone: str = "",
+        stored_statistics: bool = False,
+    ):
+        super().__init__()
+        for name, group in groups.items():
+            self.add_module(name, group)
+        self.mean, self.std, self.backbone = tuple(mean), tuple(std), backbone
+        self.stored_statistics = stored_statistics
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        groups = dict(list(self.named_children())[index])
+        part = LayerGroups(groups, self.mean, self.std, self.backbone, self.stored_statistics)
+        part.training = self.training
+        return part
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the groups, shallow to deep."""
+        return tuple(self._modules)
+
+    @property
+    def trainable_names(self) -> tuple[str, ...]:
+        """Names of the groups with at least one trainable parameter."""
+        return tuple(name for name, group in self.named_children() if is_trainable(group))
+
+    @property
+    def freeze_depth(self) -> int:
+        """How many groups from the front are frozen: where the network can be cut into prefix and suffix."""
+        flags = [is_trainable(group) for group in self]
+        return flags.index(True) if True in flags else len(flags)
+
+    def train(self, mode: bool = True) -> "LayerGroups":
+        super().train(mode)
+        if mode:
+            for module in self.modules():
+                frozen = any(True for _ in module.parameters()) and not is_trainable(module)
+                if frozen or (self.stored_statistics and isinstance(module, BatchNorm)):
+                    for part in module.modules():
+                        part.training = False
+        return self
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn pixels 0..1, shape (N, 1 or 3, S, S), into what the stem expects, shape (N, 3, S, S)."""
+        mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (images - mean) / std  # one grey channel is broadcast to three
+
+    def table(self, image_size: int = 128) -> list[dict]:
+        """Rows for `summary`: group, parameters (count), state and output shape of one picture."""
+        first = next(self.parameters())
+        x = torch.zeros(1, 3, image_size, image_size, device=first.device, dtype=first.dtype)
+        rows = []
+        with inference(self):
+            for name, group in self.named_children():
+                x = group(x)
+                rows.append(
+                    {
+                        "group": name,
+                        "parameters": sum(parameter.numel() for parameter in group.parameters()),
+                        "state": "trainable" if is_trainable(group) else "frozen",
+                        "output shape": " × ".join(map(str, x.shape[1:])),
+                    }
+                )
+        return rows
+
+    def summary(self, image_size: int = 128) -> None:
+        """Print the table of groups for square pictures of ``image_size`` pixels."""
+        rows = self.table(image_size)
+        print(f"{self.backbone or 'network'}, pictures of {image_size} × {image_size} px")
+        print(f"{'group':<10}{'parameters':>12}  {'state':<11}output shape")
+        for row in rows:
+            print(f"{row['group']:<10}{row['parameters']:>12,}  {row['state']:<11}{row['output shape']}")
+        total = sum(row["parameters"] for row in rows)
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        print(f"{'total':<10}{total:>12,}  of which {trainable:,} ({trainable / total:.1%}) are trained")
+
+
+def is_trainable(module: nn.Module) -> bool:
+    """Whether any parameter of ``module`` asks for a gradient."""
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+@contextmanager
+def inference(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients inside the block; every module's mode is as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

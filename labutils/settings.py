@@ -1,0 +1,154 @@
+"""How a run is trained: one frozen dataclass, so that settings travel whole and can be stored beside results."""
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass
+
+import torch
+
+AUGMENTATIONS = ("flip", "vertical_flip", "quarter_turns", "crop", "jitter")
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything `fit` needs to know besides the model and the pictures.
+
+    Parameters
+    ----------
+    epochs : int, default 10
+        Passes over the training pictures (a plan of stages brings its own).
+    batch_size : int, default 32
+        Pictures per optimizer step.
+    base_lr : float, default 1e-3
+        Learning rate of the head, η_base; per step, before the schedule.
+    lr_decay : float, default 3.0
+        Each group further from the head learns this many times slower. 1 gives one rate for all.
+    weight_decay : float, default 1e-4
+        Decoupled weight decay (AdamW); norm and bias parameters are exempt.
+    schedule : {"cosine", "constant"}, default "cosine"
+        Shape of the rate over a stage: 10 % linear warm-up then half a cosine down to 0, or flat.
+    augmentation : tuple of str, default ()
+        Any of "flip", "vertical_flip", "quarter_turns", "crop", "jitter"; drawn anew for every picture.
+    views : int, default 4
+        How many augmented views of each picture the activation cache holds while a prefix is frozen.
+    keep_best : bool, default True
+        End with the weights of the best validation epoch instead of the last.
+    patience : int or None, default None
+        End a stage after this many epochs without a better validation score.
+    accumulate : int, default 1
+        Compute each batch in this many parts, to save memory; the step is the same.
+    precision : {"float32", "bfloat16", "float16"}, default "float32"
+        Type of the activations (autocast); weights stay in float32.
+    gradient_checkpointing : bool, default False
+        Keep only group boundaries for the backward pass and recompute the rest (Chen et al. 2016).
+    channels_last : bool, default True
+        Memory order of feature maps; on two CPU cores 1.7 times faster for EfficientNet-Lite0 at 128 px.
+    compile : bool, default False
+        Compile the trainable groups with `torch.compile` (needs a C++ compiler on CPU).
+    cache_limit_gb : float, default 1.0
+        Memory (GB) that cached activations may take; beyond it they go to disk, or are recomputed.
+    seed : int, default 0
+        Every random choice of a run is a function of this seed and the epoch.
+    device : str or None, default None
+        "cuda", "mps" or "cpu"; None chooses (see `pick_device`).
+
+    Raises
+    ------
+    ValueError
+        On a value out of range; the message names the allowed ones.
+
+    Examples
+    --------
+    >>> Settings(epochs=3).base_lr
+    0.001
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    base_lr: float = 1e-3
+    lr_decay: float = 3.0
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    augmentation: tuple[str, ...] = ()
+    views: int = 4
+    keep_best: bool = True
+    patience: int | None = None
+    accumulate: int = 1
+    precision: str = "float32"
+    gradient_checkpointing: bool = False
+    channels_last: bool = True
+    compile: bool = False
+    cache_limit_gb: float = 1.0
+    seed: int = 0
+    device: str | None = None
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "views", "accumulate"):
+            _require(
+                isinstance(getattr(self, name), int) and getattr(self, name) >= 1,
+                name,
+                self,
+                "a whole number from 1",
+            )
+        _require(
+            self.patience is None or self.patience >= 1, "patience", self, "None or a whole number from 1"
+        )
+        _require(0 < self.base_lr < 100, "base_lr", self, "above 0 and below 100 (1e-3 is usual)")
+        _require(1 <= self.lr_decay <= 1000, "lr_decay", self, "from 1 (one rate for all) to 1000")
+        _require(0 <= self.weight_decay < 1, "weight_decay", self, "from 0 to below 1")
+        _require(self.cache_limit_gb >= 0, "cache_limit_gb", self, "0 (never cache) or more")
+        _require(self.schedule in SCHEDULES, "schedule", self, f"one of {SCHEDULES}")
+        _require(self.precision in PRECISIONS, "precision", self, f"one of {tuple(PRECISIONS)}")
+        object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        _require(
+            set(self.augmentation) <= set(AUGMENTATIONS),
+            "augmentation",
+            self,
+            f"a tuple out of {AUGMENTATIONS}",
+        )
+
+    @property
+    def digest(self) -> str:
+        """Short name that differs when any setting that can change a result differs."""
+        told = {
+            name: value for name, value in asdict(self).items() if name not in ("device", "cache_limit_gb")
+        }
+        return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:12]
+
+
+def _require(holds: bool, name: str, settings: Settings, allowed: str) -> None:
+    if not holds:
+        raise ValueError(f"{name}={getattr(settings, name)!r} is out of range: use {allowed}")
+
+
+def derived_seed(*parts: object) -> int:
+    """A seed that depends on all ``parts``: the same parts give the same seed on every machine.
+
+    Examples
+    --------
+    >>> derived_seed(0, "order", 3) == derived_seed(0, "order", 3) != derived_seed(0, "order", 4)
+    True
+    """
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """Choose where to compute: ``name``, else the variable ``LAB_DEVICE``, else cuda, mps, cpu, as present.
+
+    Raises
+    ------
+    ValueError
+        When the device asked for is unknown or absent.
+    """
+    name = name or os.environ.get("LAB_DEVICE") or None
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name is None:
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if present[kind]))
+    kind = name.split(":")[0]
+    if not present.get(kind, False):
+        raise ValueError(
+            f"Device {name!r} is not available here; present: {[k for k, there in present.items() if there]}"
+        )
+    return torch.device(name)
