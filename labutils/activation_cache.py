@@ -45,7 +45,7 @@ class Inputs:
         )
         self._prefix_digest = weights_digest(self.prefix) if self.depth else ""
 
-    def views(self, epoch: int) -> int:
+    def view(self, epoch: int) -> int:
         """The augmented view to train on: a fresh one each epoch, or one of the few that the cache holds."""
         return epoch % self.settings.views if self.depth else epoch
 

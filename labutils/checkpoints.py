@@ -1,5 +1,6 @@
 """Where a training run stands, in memory and on disk, so that an interrupted run goes on exactly."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Progress:
     stage: int = 0
     epoch: int = 0  # within the stage
     best_score: tuple[float, float] = (-1.0, 0.0)
-    stale: int = 0  # epochs since the best one
+    stale: int = 0  # looks at validation since the best one
     stopped: bool = False
 
     @classmethod
@@ -42,6 +43,8 @@ class Progress:
         self.weights = {**self.weights, **fresh}
         self.rows.append(row)
         self.epoch += 1
+        if math.isnan(row["validation_loss"]):
+            return  # not looked at in this epoch
         score = (row["validation_accuracy"], -row["validation_loss"])
         if score > self.best_score:
             self.best, self.best_score, self.stale = self.weights, score, 0

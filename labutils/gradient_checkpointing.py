@@ -1,7 +1,7 @@
 """Less memory for more time: keep activations at group boundaries only and recompute the rest."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Iterator
 
 import torch
 from torch import nn

@@ -1,8 +1,7 @@
 """The one idea of the lab: a network is a sequence of named layer groups, shallow to deep."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Iterator
 
 import torch
 from torch import nn

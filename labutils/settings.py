@@ -35,8 +35,10 @@ class Settings:
         How many augmented views of each picture the activation cache holds while a prefix is frozen.
     keep_best : bool, default True
         End with the weights of the best validation epoch instead of the last.
+    validate_every : int, default 1
+        Epochs between looks at the validation pictures; the last epoch of a stage is always looked at.
     patience : int or None, default None
-        End a stage after this many epochs without a better validation score.
+        End a stage after this many looks at the validation pictures without a better score.
     accumulate : int, default 1
         Compute each batch in this many parts, to save memory; the step is the same.
     precision : {"float32", "bfloat16", "float16"}, default "float32"
@@ -74,6 +76,7 @@ class Settings:
     augmentation: tuple[str, ...] = ()
     views: int = 4
     keep_best: bool = True
+    validate_every: int = 1
     patience: int | None = None
     accumulate: int = 1
     precision: str = "float32"
@@ -85,7 +88,7 @@ class Settings:
     device: str | None = None
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "views", "accumulate"):
+        for name in ("epochs", "batch_size", "views", "accumulate", "validate_every"):
             _require(
                 isinstance(getattr(self, name), int) and getattr(self, name) >= 1,
                 name,

@@ -85,7 +85,7 @@ def fit(
     -------
     DataFrame
         A row an epoch: epoch, stage, step, freeze_depth, learning_rate (of the head, at the end), train_loss,
-        train_accuracy, validation_loss, validation_accuracy, seconds.
+        train_accuracy, validation_loss, validation_accuracy (NaN where not looked at), seconds.
 
     Raises
     ------
@@ -128,7 +128,10 @@ def fit(
                 except TrainingDiverged:
                     model.load_state_dict(progress.weights)
                     raise
-                seen = trainer.evaluate(domain.validation)
+                look = (
+                    progress.epoch + 1
+                ) % settings.validate_every == 0 or progress.epoch + 1 == stage.epochs
+                seen = trainer.evaluate(domain.validation) if look else None
                 row = {
                     "epoch": number + 1,
                     "stage": progress.stage + 1,
@@ -137,8 +140,8 @@ def fit(
                     "learning_rate": trainer.optimizer.param_groups[-1]["lr"],
                     "train_loss": loss,
                     "train_accuracy": accuracy,
-                    "validation_loss": seen.loss,
-                    "validation_accuracy": seen.accuracy,
+                    "validation_loss": seen.loss if look else math.nan,
+                    "validation_accuracy": seen.accuracy if look else math.nan,
                     "seconds": perf_counter() - started,
                 }
                 progress.note(row, model, stage.groups)
@@ -146,7 +149,9 @@ def fit(
                 if checkpoint is not None:
                     save_checkpoint(checkpoint, identity, progress, trainer.optimizer, trainer.scaler)
                 bar.update()
-                bar.set_postfix(loss=f"{loss:.3f}", validation=f"{seen.accuracy:.1%}")
+                bar.set_postfix(
+                    loss=f"{loss:.3f}", **({"validation": f"{seen.accuracy:.1%}"} if look else {})
+                )
             if _gave_up(progress, settings):
                 model.load_state_dict(progress.best)
             progress.stage, progress.epoch, progress.stale = progress.stage + 1, 0, 0
@@ -239,7 +244,7 @@ class Trainer:
     def train_epoch(self, stage: Stage, epoch_in_stage: int, epoch: int) -> tuple[float, float]:
         """One pass over the training pictures. Returns mean loss and accuracy."""
         batches = self.batches(epoch)
-        source = self.inputs.lookup(self.domain.train, self.inputs.views(epoch))
+        source = self.inputs.lookup(self.domain.train, self.inputs.view(epoch))
         self.model.train()
         losses, correct = [], 0
         with torch.random.fork_rng():  # dropout draws from a seed of this epoch, and leaves no trace

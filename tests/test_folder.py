@@ -209,13 +209,23 @@ def test_a_decompression_bomb_is_named(pets, monkeypatch):
 
 
 def test_the_folder_is_decoded_once_until_a_file_changes(pets, data_folder, monkeypatch):
+    cat = pets / "cats" / "#.bmp"
+    Image.new("RGB", (40, 40), (9, 9, 9)).save(cat)
     first = folder(pets, image_size=32)
     kept = list((data_folder / "domains").iterdir())
     with monkeypatch.context() as patch:
         patch.setattr(Image, "open", None)
         again = folder(pets, image_size=32, seed=1)
     assert torch.equal(first.images, again.images) and not torch.equal(first.train, again.train)
-    Image.new("RGB", (60, 40), (1, 2, 3)).save(pets / "cats" / "0.png")
-    os.utime(pets / "cats" / "0.png", (1, 1))
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(cat)  # as many bytes as before: only the time tells
+    os.utime(cat, (1, 1))
     assert folder(pets, image_size=32).images[0, :, 9, 9].tolist() == [1, 2, 3]
     assert list((data_folder / "domains").iterdir()) == kept, "the stale file is replaced, not left behind"
+
+
+def test_a_large_photograph_is_read_the_same_as_a_small_one(pets):
+    """Large JPEGs are decoded at a fraction of their size; what comes out must hardly differ."""
+    ramp = numpy.tile(numpy.linspace(0, 255, 1600).astype(numpy.uint8), (1200, 1))
+    read = picture_read(pets, "#.jpg", Image.fromarray(ramp)).float()
+    middle = 255 * (200 + 37.5 * (torch.arange(32) + 0.5)) / 1600
+    assert (read - middle).abs().max() < 3

@@ -1,0 +1,308 @@
+"""The comparisons of the lab: equal budgets, several seeds, tidy tables."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labutils.domains import Domain
+from labutils.runs import PARTIAL, SCRATCH, STRATEGIES, Run, Strategy, open_domain, run_all
+from labutils.settings import Settings
+
+SCRATCH_RATES = (1e-3, 3e-3, 1e-2)
+# Pictures that may be mirrored without changing their class; digits may not.
+SAFE_AUGMENTATION = {
+    "textures": ("flip", "vertical_flip", "quarter_turns"),
+    "solar": ("flip", "vertical_flip", "quarter_turns"),
+}
+DEFAULT_LABELS = {"textures": (60, 240, 720), "solar": (50, 200, 800), "digits": (50, 250, 2000)}
+
+
+def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
+    """Augmentation that keeps the class: turns and mirrors for textures and cells, small crops otherwise."""
+    name = domain.name if isinstance(domain, Domain) else str(domain)
+    return SAFE_AUGMENTATION.get(name, ("crop",))
+
+
+def tuned(
+    strategy: Strategy, rates: Sequence[float], run: Run, store=None, workers=None
+) -> tuple[Strategy, pd.DataFrame]:
+    """The strategy with the rate that did best on validation, and the table of all rates tried.
+
+    One training each with the pictures, seed and length of ``run``; the test split is not looked at.
+    """
+    runs = [replace(run, strategy=replace(strategy, base_lr=rate), test=False) for rate in rates]
+    results = run_all(runs, store, workers, label=f"Choosing the rate of {strategy.name}")
+    table = pd.DataFrame(
+        {
+            "strategy": strategy.name,
+            "base_lr": rates,
+            "validation_accuracy": [r["validation_accuracy"] for r in results],
+        }
+    )
+    return replace(
+        strategy, base_lr=float(table.loc[table["validation_accuracy"].idxmax(), "base_lr"])
+    ), table
+
+
+def compare_transfer_vs_scratch(
+    domain: str | Domain,
+    backbone: str = "efficientnet_lite0",
+    *,
+    labels: int = 500,
+    settings: Settings | None = None,
+    strategy: Strategy = PARTIAL,
+    scratch_rates: Sequence[float] = SCRATCH_RATES,
+    seeds: Sequence[int] = (0, 1, 2),
+    image_size: int = 128,
+    store: str | Path | None = None,
+    workers: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train a pretrained and a randomly initialised network on the same pictures for the same number of steps.
+
+    Both get the same augmentation and the same choice of weights (see ``settings.keep_best``); the rate from
+    scratch is the best of ``scratch_rates`` on validation.
+
+    Parameters
+    ----------
+    domain : str or Domain
+    backbone : str, default "efficientnet_lite0"
+    labels : int, default 500
+        Labelled training pictures, drawn by each seed.
+    settings : Settings, optional
+        Default 8 epochs, batches of 32, the augmentation that suits the domain, weights of the last epoch.
+    strategy : Strategy, default PARTIAL
+        How the pretrained network is trained: head first, then the last two blocks at a tenth of the rate.
+    scratch_rates : sequence of float
+        One value means no search.
+    seeds : sequence of int, default (0, 1, 2)
+    image_size : int, default 128
+        In pixels.
+    store, workers :
+        See `run_all`.
+
+    Returns
+    -------
+    curves : DataFrame
+        A row for each start ("pretrained", "random"), seed and epoch: epoch, step, train_loss, train_accuracy,
+        validation_loss, validation_accuracy.
+    ends : DataFrame
+        A row for each start and seed: base_lr, validation_accuracy and test_accuracy at the end, seconds, and
+        ``steps_to_match``, the steps until its validation accuracy reached what the other start of that seed had at its end
+        (NaN: never).
+
+    Raises
+    ------
+    ValueError
+        On unknown names and sizes out of range, before any training.
+
+    Notes
+    -----
+    He, Girshick and Dollár 2019, "Rethinking ImageNet pre-training": scratch needs longer, so the result speaks
+    of this budget. Zhai et al. 2019, VTAB, on how much an untuned baseline loses.
+    """
+    if settings is None:
+        settings = Settings(epochs=8, augmentation=augmentation_for(domain), keep_best=False)
+    base = Run(domain, backbone, SCRATCH, labels, seeds[0], settings, image_size)
+    open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is told before any training
+    scratch = replace(SCRATCH, base_lr=scratch_rates[0])
+    if len(scratch_rates) > 1:
+        scratch, _ = tuned(SCRATCH, scratch_rates, base, store, workers)
+    starts = {"pretrained": strategy, "random": scratch}
+    cases = [(start, seed) for start in starts for seed in seeds]
+    runs = [replace(base, strategy=starts[start], seed=seed) for start, seed in cases]
+    results = run_all(runs, store, workers, label="Transfer against scratch")
+
+    curves, ends = [], []
+    for (start, seed), run, result in zip(cases, runs, results, strict=True):
+        curves.append(pd.DataFrame(result["history"]).assign(start=start, seed=seed))
+        ends.append(
+            {
+                "start": start,
+                "seed": seed,
+                "base_lr": run.strategy.base_lr,
+                **{name: result[name] for name in ("validation_accuracy", "test_accuracy", "seconds")},
+            }
+        )
+    curves, ends = pd.concat(curves, ignore_index=True), pd.DataFrame(ends)
+    columns = [
+        "start",
+        "seed",
+        "epoch",
+        "step",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+    ]
+    ends["steps_to_match"] = [steps_to_match(curves, start, seed) for start, seed in cases]
+    return curves[columns], ends
+
+
+def steps_to_match(curves: pd.DataFrame, start: str, seed: int) -> float:
+    """First step at which this start's validation accuracy is at least the other's last one; NaN if never."""
+    of_seed = curves[curves["seed"] == seed].sort_values("step")
+    own, other = of_seed[of_seed["start"] == start], of_seed[of_seed["start"] != start]
+    there = own[own["validation_accuracy"] >= other["validation_accuracy"].iloc[-1]]
+    return float(there["step"].iloc[0]) if len(there) else math.nan
+
+
+def steps_for(labels: int) -> int:
+    """Optimizer steps for a run with so many labels: more pictures deserve more steps, but not in proportion."""
+    return round(8 * math.sqrt(labels))
+
+
+def domain_gap_experiment(
+    domains: Sequence[str | Domain] = ("textures", "solar", "digits"),
+    backbone: str = "efficientnet_lite0",
+    *,
+    labels: dict[str, Sequence[int]] | Sequence[int] | None = None,
+    strategies: Sequence[Strategy] = STRATEGIES,
+    settings: Settings = Settings(batch_size=16, keep_best=False),
+    scratch_rates: Sequence[float] = SCRATCH_RATES,
+    seeds: Sequence[int] = (0, 1, 2),
+    image_size: int = 64,
+    store: str | Path | None = None,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Test accuracy against the number of labels, for each domain, strategy and seed.
+
+    At each number of labels all strategies take the same number of steps (`steps_for`). Nothing is chosen inside
+    a run: the weights are those of the last epoch. The rate from scratch is chosen on validation, once for each
+    domain at the middle number of labels.
+
+    Parameters
+    ----------
+    domains : sequence of str or Domain
+    labels : dict of domain name to numbers, or numbers for all, optional
+        Default `DEFAULT_LABELS`; numbers above a domain's training pictures raise.
+    strategies : sequence of Strategy
+    settings : Settings
+        ``epochs``, ``validate_every`` and, if empty, ``augmentation`` are set for each run.
+    image_size : int, default 64
+        In pixels: small, because this is the lab's largest experiment.
+
+    Returns
+    -------
+    DataFrame
+        A row a run: domain, strategy, labels, seed, steps, base_lr, validation_accuracy, test_accuracy, seconds.
+        Feed it to `intervals` and `effective_data`.
+
+    Raises
+    ------
+    ValueError
+        On unknown names and sizes out of range, before any training.
+    """
+    runs = []
+    for domain in domains:
+        opened = open_domain(domain, image_size)
+        counts = labels.get(opened.name) if isinstance(labels, dict) else labels
+        counts = tuple(counts or DEFAULT_LABELS.get(opened.name) or _default_labels(opened))
+        for count in counts:
+            opened.labelled(count, seeds[0])
+
+        def run_of(strategy: Strategy, count: int, seed: int, domain=domain) -> Run:
+            epochs = max(2, round(steps_for(count) / math.ceil(count / settings.batch_size)))
+            augmentation = settings.augmentation or augmentation_for(domain)
+            chosen = replace(settings, epochs=epochs, augmentation=augmentation, validate_every=epochs)
+            return Run(domain, backbone, strategy, count, seed, chosen, image_size)
+
+        for strategy in strategies:
+            if not strategy.pretrained and len(scratch_rates) > 1:
+                middle = run_of(strategy, sorted(counts)[len(counts) // 2], seeds[0])
+                strategy, _ = tuned(strategy, scratch_rates, middle, store, workers)
+            runs += [run_of(strategy, count, seed) for count in counts for seed in seeds]
+    results = run_all(runs, store, workers, label="Domain gap")
+    return pd.DataFrame(
+        {
+            "domain": open_domain(run.domain, image_size).name,
+            "strategy": run.strategy.name,
+            "labels": run.labels,
+            "seed": run.seed,
+            "steps": result["history"][-1]["step"],
+            "base_lr": run.strategy.base_lr,
+            **{name: result[name] for name in ("validation_accuracy", "test_accuracy", "seconds")},
+        }
+        for run, result in zip(runs, results, strict=True)
+    )
+
+
+def _default_labels(domain: Domain) -> tuple[int, ...]:
+    fewest, most = 5 * len(domain.classes), len(domain.train)
+    if fewest >= most:
+        return (most,)
+    return tuple(sorted({round(fewest * (most / fewest) ** share) for share in (0, 0.5, 1)}))
+
+
+def intervals(table: pd.DataFrame, by: Sequence[str], value: str = "test_accuracy") -> pd.DataFrame:
+    """Mean over the seeds with its 95 % interval (Student's t, as seeds are few).
+
+    Returns
+    -------
+    DataFrame
+        The columns ``by``, then seeds (count), mean, low, high; low and high are NaN for a single seed.
+    """
+    from scipy.stats import t
+
+    rows = (
+        table.groupby(list(by), sort=False, dropna=False)[value]
+        .agg(seeds="count", mean="mean", spread="std")
+        .reset_index()
+    )
+    half = t.ppf(0.975, rows["seeds"] - 1) * rows["spread"] / np.sqrt(rows["seeds"])
+    low, high = (rows["mean"] - half).clip(lower=0), rows["mean"] + half
+    return rows.assign(low=low, high=high if value == "seconds" else high.clip(upper=1)).drop(
+        columns="spread"
+    )
+
+
+def effective_data(table: pd.DataFrame, baseline: str = SCRATCH.name) -> pd.DataFrame:
+    """How many labels the baseline would need to match each strategy: what pretraining is worth in data.
+
+    Accuracy of the baseline is interpolated over the logarithm of the labels, made monotone first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `domain_gap_experiment`.
+
+    Returns
+    -------
+    DataFrame
+        domain, strategy, labels, accuracy, ``scratch_labels`` (the number to match), ``bound`` ("", "more than"
+        when scratch never got there, "at most" when its smallest set already did), and ``gained``, that is
+        scratch_labels − labels, the effective data transferred of Hernandez et al. 2021, equation 1.
+    """
+    means = table.groupby(["domain", "strategy", "labels"], sort=False)["test_accuracy"].mean().reset_index()
+    rows = []
+    for domain, part in means.groupby("domain", sort=False):
+        scratch = part[part["strategy"] == baseline].sort_values("labels")
+        if scratch.empty:
+            raise ValueError(f"No rows of {baseline!r} for {domain}: it must be among the strategies")
+        sizes, reached = scratch["labels"].to_numpy(float), np.maximum.accumulate(scratch["test_accuracy"])
+        for row in part[part["strategy"] != baseline].itertuples():
+            bound = (
+                "more than"
+                if row.test_accuracy > reached.iloc[-1]
+                else "at most"
+                if row.test_accuracy <= reached.iloc[0]
+                else ""
+            )
+            # np.interp wants rising abscissas: of equal accuracies the fewest labels count.
+            first = np.unique(reached, return_index=True)[1]
+            needed = float(np.exp(np.interp(row.test_accuracy, reached.iloc[first], np.log(sizes[first]))))
+            rows.append(
+                {
+                    "domain": domain,
+                    "strategy": row.strategy,
+                    "labels": row.labels,
+                    "accuracy": row.test_accuracy,
+                    "bound": bound,
+                    "scratch_labels": round(needed),
+                    "gained": round(needed) - row.labels,
+                }
+            )
+    return pd.DataFrame(rows)

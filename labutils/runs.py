@@ -1,0 +1,249 @@
+"""Independent training runs: described by a frozen dataclass, done by worker processes, each result kept on disk."""
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from tqdm.auto import tqdm
+
+from labutils.activation_cache import ActivationCache, weights_digest
+from labutils.backbones import build_feature_extractor
+from labutils.domains import Domain, folder, load
+from labutils.files import read_json, write_json
+from labutils.freezing import partial_finetune
+from labutils.settings import Settings
+from labutils.training import evaluate, fit
+
+FORMAT = 1  # raise it when a change makes stored results incomparable
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way of using, or not using, a pretrained network.
+
+    Parameters
+    ----------
+    name : str
+    groups : int or None
+        How many groups are trained, counted from the head; None for all.
+    how : str
+        See `partial_finetune`.
+    base_lr : float
+        Rate of the head in the first stage.
+    lr_decay : float
+    pretrained : bool
+        False starts from random weights.
+    """
+
+    name: str
+    groups: int | None
+    how: str
+    base_lr: float
+    lr_decay: float = 3.0
+    pretrained: bool = True
+
+
+FEATURES = Strategy("feature extraction", 1, "at once", 1e-2)
+PARTIAL = Strategy("partial fine-tuning", 3, "linear probe first", 1e-2)
+FULL = Strategy("full, discriminative rates", None, "linear probe first", 1e-2)
+SCRATCH = Strategy("from scratch", None, "at once", 3e-3, lr_decay=1.0, pretrained=False)
+STRATEGIES = (FEATURES, PARTIAL, FULL, SCRATCH)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run from start to test accuracy.
+
+    Parameters
+    ----------
+    domain : str or Domain
+        A name for `load`, the path of a folder of pictures, or a Domain (then the run stays in this process).
+    backbone : str
+    strategy : Strategy
+    labels : int
+        Labelled training pictures.
+    seed : int
+        Chooses the pictures, the head and the order.
+    settings : Settings
+        Its rate, decay and seed are set by strategy and seed.
+    image_size : int
+        In pixels; a Domain brings its own.
+    test : bool, default True
+        False for runs that choose something: they do not look at the test split.
+    """
+
+    domain: str | Domain
+    backbone: str
+    strategy: Strategy
+    labels: int
+    seed: int
+    settings: Settings = Settings()
+    image_size: int = 128
+    test: bool = True
+
+    @property
+    def key(self) -> str:
+        """Name of the stored result: differs when anything differs that can change the numbers."""
+        pictures = open_domain(self.domain, self.image_size).fingerprint
+        told = (
+            FORMAT,
+            pictures,
+            self.backbone,
+            asdict(self.strategy),
+            self.labels,
+            self.seed,
+            self.settings.digest,
+            self.test,
+        )
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+    def execute(self) -> dict:
+        """Train and evaluate. Returns accuracies (0 to 1), seconds, and ``history``, a list of rows an epoch."""
+        started = perf_counter()
+        domain = open_domain(self.domain, self.image_size)
+        few = domain.labelled(self.labels, self.seed)
+        plan, settings = (
+            self.strategy,
+            replace(self.settings, seed=self.seed, lr_decay=self.strategy.lr_decay),
+        )
+        model = build_feature_extractor(
+            self.backbone, len(domain.classes), pretrained=plan.pretrained, seed=self.seed
+        )
+        before = {name: weights.clone() for name, weights in model.state_dict().items()}
+        stages = partial_finetune(
+            model, plan.groups or len(model), how=plan.how, epochs=settings.epochs, base_lr=plan.base_lr
+        )
+        trained = {name for stage in stages for name in stage.groups}
+        frozen = [group for name, group in model.named_children() if name not in trained]
+        frozen_before = [weights_digest(group) for group in frozen]
+        history = fit(model, few, settings, stages, cache=_shared_cache(settings.cache_limit_gb))
+        result = {
+            "validation_accuracy": float(history["validation_accuracy"].iloc[-1]),
+            "frozen_unmoved": frozen_before == [weights_digest(group) for group in frozen],
+            "movement": _movement(before, model),
+            "history": history.to_dict("records"),
+        }
+        if settings.keep_best:
+            result["validation_accuracy"] = float(history["validation_accuracy"].max())
+        if self.test:
+            result["test_accuracy"] = evaluate(
+                model, domain, "test", settings, _shared_cache(settings.cache_limit_gb)
+            ).accuracy
+        return {**result, "seconds": perf_counter() - started}
+
+
+def _movement(before: dict[str, torch.Tensor], model) -> dict[str, float]:
+    """Relative distance ‖w − w₀‖ / ‖w₀‖ that the parameters of each group moved."""
+    moved = {}
+    for name, group in model.named_children():
+        pairs = [
+            (parameter.detach().cpu(), before[f"{name}.{path}"].cpu())
+            for path, parameter in group.named_parameters()
+        ]
+        change = sum(float((now - then).square().sum()) for now, then in pairs)
+        size = sum(float(then.square().sum()) for _, then in pairs)
+        moved[name] = (change / size) ** 0.5
+    return moved
+
+
+@lru_cache(maxsize=4)
+def _open(name: str, image_size: int) -> Domain:
+    return folder(name, image_size) if Path(name).is_dir() else load(name, image_size)
+
+
+def open_domain(domain: str | Domain, image_size: int = 128) -> Domain:
+    """The pictures behind a name, a folder's path, or a Domain itself."""
+    return domain if isinstance(domain, Domain) else _open(str(domain), image_size)
+
+
+@lru_cache(maxsize=1)
+def _shared_cache(limit_gb: float) -> ActivationCache:
+    return ActivationCache(limit_gb)
+
+
+def run_all(
+    runs: Sequence[Run], store: str | Path | None = None, workers: int | None = None, label: str = "Runs"
+) -> list[dict]:
+    """Do every run, or read its result where it was done before.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    store : path, optional
+        Folder for one file a run, written as soon as it ends: after a crash only the rest is done.
+    workers : int, optional
+        Processes, one computing thread each. Default one for each core on the CPU and 1 on a GPU; small networks
+        gain more from two processes than from two threads (1.4 to 2 times on two cores). 1 stays in this process.
+    label : str
+        Text before the progress bar.
+
+    Returns
+    -------
+    list of dict
+        In the order of ``runs``; see `Run.execute`.
+    """
+    files = [Path(store) / f"{run.key}.json" if store else None for run in runs]
+    results = [read_json(file) if file else None for file in files]
+    todo = [i for i, result in enumerate(results) if result is None]
+    if workers is None:
+        workers = 1 if torch.cuda.is_available() else (os.cpu_count() or 1)
+    if any(isinstance(runs[i].domain, Domain) for i in todo):
+        workers = 1
+
+    def keep(i: int, result: dict) -> None:
+        results[i] = result
+        if files[i]:
+            write_json(files[i], result)
+
+    with tqdm(
+        total=len(runs), initial=len(runs) - len(todo), desc=label, unit="run", delay=2, leave=False
+    ) as bar:
+        if min(workers, len(todo)) <= 1:
+            for i in todo:
+                keep(i, runs[i].execute())
+                bar.update()
+            return results
+        # Long runs first, so that no worker is left alone with one at the end.
+        todo.sort(key=lambda i: -runs[i].labels * runs[i].settings.epochs * (runs[i].strategy.groups or 99))
+        spawn = multiprocessing.get_context("spawn")  # forking a process that already runs threads can hang
+        with (
+            _quiet_workers(),
+            ProcessPoolExecutor(
+                min(workers, len(todo)), spawn, initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool,
+        ):
+            waiting = {pool.submit(_execute, runs[i]): i for i in todo}
+            try:
+                for done in as_completed(waiting):
+                    keep(waiting[done], done.result())
+                    bar.update()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return results
+
+
+@contextmanager
+def _quiet_workers() -> Iterator[None]:
+    """Processes started inside show no progress bars of their own: the parent's bar counts their runs."""
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"  # read when a worker imports tqdm; here it is imported already
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = before
+
+
+def _execute(run: Run) -> dict:
+    return run.execute()
