@@ -8,7 +8,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from labutils.report import PARTS, Plan, write_report
+from labutils.parts import PARTS
+from labutils.plan import Plan
+from labutils.report import write_report
 
 
 def main() -> int:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from labutils.domains import Domain
-from labutils.runs import PARTIAL, SCRATCH, STRATEGIES, Run, Strategy, open_domain, run_all
+from labutils.runs import MEASURED, PARTIAL, SCRATCH, STRATEGIES, Run, Strategy, open_domain, run_all
 from labutils.settings import Settings
+from labutils.tables import steps_to_match
 
 SCRATCH_RATES = (1e-3, 3e-3, 1e-2)
 # Pictures that may be mirrored without changing their class; digits may not.
@@ -90,8 +90,8 @@ def compare_transfer_vs_scratch(
         A row for each start ("pretrained", "random"), seed and epoch: epoch, step, train_loss, train_accuracy,
         validation_loss, validation_accuracy.
     ends : DataFrame
-        A row for each start and seed: base_lr, validation_accuracy and test_accuracy at the end, seconds, and
-        ``steps_to_match``, the steps until its validation accuracy reached what the other start of that seed had at its end
+        A row for each start and seed: base_lr, validation_accuracy, test_accuracy and test_balanced_accuracy (mean over
+        the classes) at the end, seconds, and ``steps_to_match``, the steps until its validation accuracy reached what the other start of that seed had at its end
         (NaN: never).
 
     Raises
@@ -124,7 +124,7 @@ def compare_transfer_vs_scratch(
                 "start": start,
                 "seed": seed,
                 "base_lr": run.strategy.base_lr,
-                **{name: result[name] for name in ("validation_accuracy", "test_accuracy", "seconds")},
+                **{name: result[name] for name in MEASURED},
             }
         )
     curves, ends = pd.concat(curves, ignore_index=True), pd.DataFrame(ends)
@@ -140,14 +140,6 @@ def compare_transfer_vs_scratch(
     ]
     ends["steps_to_match"] = [steps_to_match(curves, start, seed) for start, seed in cases]
     return curves[columns], ends
-
-
-def steps_to_match(curves: pd.DataFrame, start: str, seed: int) -> float:
-    """First step at which this start's validation accuracy is at least the other's last one; NaN if never."""
-    of_seed = curves[curves["seed"] == seed].sort_values("step")
-    own, other = of_seed[of_seed["start"] == start], of_seed[of_seed["start"] != start]
-    there = own[own["validation_accuracy"] >= other["validation_accuracy"].iloc[-1]]
-    return float(there["step"].iloc[0]) if len(there) else math.nan
 
 
 def steps_for(labels: int) -> int:
@@ -188,7 +180,8 @@ def domain_gap_experiment(
     Returns
     -------
     DataFrame
-        A row a run: domain, strategy, labels, seed, steps, base_lr, validation_accuracy, test_accuracy, seconds.
+        A row a run: domain, strategy, labels, seed, steps, base_lr, validation_accuracy,
+        test_accuracy, test_balanced_accuracy (mean over the classes), seconds.
         Feed it to `intervals` and `effective_data`.
 
     Raises
@@ -224,7 +217,7 @@ def domain_gap_experiment(
             "seed": run.seed,
             "steps": result["history"][-1]["step"],
             "base_lr": run.strategy.base_lr,
-            **{name: result[name] for name in ("validation_accuracy", "test_accuracy", "seconds")},
+            **{name: result[name] for name in MEASURED},
         }
         for run, result in zip(runs, results, strict=True)
     )
@@ -235,74 +228,3 @@ def _default_labels(domain: Domain) -> tuple[int, ...]:
     if fewest >= most:
         return (most,)
     return tuple(sorted({round(fewest * (most / fewest) ** share) for share in (0, 0.5, 1)}))
-
-
-def intervals(table: pd.DataFrame, by: Sequence[str], value: str = "test_accuracy") -> pd.DataFrame:
-    """Mean over the seeds with its 95 % interval (Student's t, as seeds are few).
-
-    Returns
-    -------
-    DataFrame
-        The columns ``by``, then seeds (count), mean, low, high; low and high are NaN for a single seed.
-    """
-    from scipy.stats import t
-
-    rows = (
-        table.groupby(list(by), sort=False, dropna=False)[value]
-        .agg(seeds="count", mean="mean", spread="std")
-        .reset_index()
-    )
-    half = t.ppf(0.975, rows["seeds"] - 1) * rows["spread"] / np.sqrt(rows["seeds"])
-    low, high = (rows["mean"] - half).clip(lower=0), rows["mean"] + half
-    return rows.assign(low=low, high=high if value == "seconds" else high.clip(upper=1)).drop(
-        columns="spread"
-    )
-
-
-def effective_data(table: pd.DataFrame, baseline: str = SCRATCH.name) -> pd.DataFrame:
-    """How many labels the baseline would need to match each strategy: what pretraining is worth in data.
-
-    Accuracy of the baseline is interpolated over the logarithm of the labels, made monotone first.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `domain_gap_experiment`.
-
-    Returns
-    -------
-    DataFrame
-        domain, strategy, labels, accuracy, ``scratch_labels`` (the number to match), ``bound`` ("", "more than"
-        when scratch never got there, "at most" when its smallest set already did), and ``gained``, that is
-        scratch_labels − labels, the effective data transferred of Hernandez et al. 2021, equation 1.
-    """
-    means = table.groupby(["domain", "strategy", "labels"], sort=False)["test_accuracy"].mean().reset_index()
-    rows = []
-    for domain, part in means.groupby("domain", sort=False):
-        scratch = part[part["strategy"] == baseline].sort_values("labels")
-        if scratch.empty:
-            raise ValueError(f"No rows of {baseline!r} for {domain}: it must be among the strategies")
-        sizes, reached = scratch["labels"].to_numpy(float), np.maximum.accumulate(scratch["test_accuracy"])
-        for row in part[part["strategy"] != baseline].itertuples():
-            bound = (
-                "more than"
-                if row.test_accuracy > reached.iloc[-1]
-                else "at most"
-                if row.test_accuracy <= reached.iloc[0]
-                else ""
-            )
-            # np.interp wants rising abscissas: of equal accuracies the fewest labels count.
-            first = np.unique(reached, return_index=True)[1]
-            needed = float(np.exp(np.interp(row.test_accuracy, reached.iloc[first], np.log(sizes[first]))))
-            rows.append(
-                {
-                    "domain": domain,
-                    "strategy": row.strategy,
-                    "labels": row.labels,
-                    "accuracy": row.test_accuracy,
-                    "bound": bound,
-                    "scratch_labels": round(needed),
-                    "gained": round(needed) - row.labels,
-                }
-            )
-    return pd.DataFrame(rows)

@@ -66,7 +66,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as JSON, whole or not at all."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True))
+        temporary.write_text(json.dumps(content, indent=1))
 
 
 def read_json(path: str | Path) -> Any | None:

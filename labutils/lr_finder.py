@@ -14,7 +14,7 @@ from labutils.domains import Domain
 from labutils.freezing import Stage
 from labutils.groups import LayerGroups
 from labutils.settings import Settings, derived_seed
-from labutils.training import Trainer
+from labutils.trainer import Trainer
 
 FEWEST_STEPS = 10
 

@@ -22,6 +22,7 @@ from labutils.freezing import partial_finetune
 from labutils.settings import Settings
 from labutils.training import evaluate, fit
 
+MEASURED = ("validation_accuracy", "test_accuracy", "test_balanced_accuracy", "seconds")
 FORMAT = 1  # raise it when a change makes stored results incomparable
 
 
@@ -110,10 +111,8 @@ class Run:
         started = perf_counter()
         domain = open_domain(self.domain, self.image_size)
         few = domain.labelled(self.labels, self.seed)
-        plan, settings = (
-            self.strategy,
-            replace(self.settings, seed=self.seed, lr_decay=self.strategy.lr_decay),
-        )
+        plan = self.strategy
+        settings = replace(self.settings, seed=self.seed, lr_decay=plan.lr_decay)
         model = build_feature_extractor(
             self.backbone, len(domain.classes), pretrained=plan.pretrained, seed=self.seed
         )
@@ -134,9 +133,12 @@ class Run:
         if settings.keep_best:
             result["validation_accuracy"] = float(history["validation_accuracy"].max())
         if self.test:
-            result["test_accuracy"] = evaluate(
-                model, domain, "test", settings, _shared_cache(settings.cache_limit_gb)
-            ).accuracy
+            from sklearn.metrics import balanced_accuracy_score
+
+            seen = evaluate(model, domain, "test", settings, _shared_cache(settings.cache_limit_gb))
+            result["test_accuracy"] = seen.accuracy
+            answers = seen.logits.argmax(1)
+            result["test_balanced_accuracy"] = float(balanced_accuracy_score(seen.labels, answers))
         return {**result, "seconds": perf_counter() - started}
 
 

@@ -10,8 +10,8 @@ from labutils.domains.splits import DataError
 
 PACKAGE = "scikit-image"
 SOURCE = (
-    "van der Walt et al. 2014, scikit-image, doi 10.7717/peerj.453: its bundled photographs, public domain, CC0 "
-    "or without known restrictions; motorcycle from Scharstein et al. 2014, Middlebury stereo benchmark"
+    "van der Walt et al. 2014, scikit-image, doi 10.7717/peerj.453: photographs bundled with it, whose origins "
+    "and licences its documentation of skimage.data names; motorcycle: Scharstein et al. 2014, Middlebury stereo"
 )
 # The share cut off each border: the eye in the retina picture is a disc in a black frame.
 PHOTOGRAPHS = {

@@ -1,0 +1,38 @@
+# Needs Python 3.11 or newer, git and make. Choose the interpreter with: make lab PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: lab test solution quick bench notebooks clean
+
+lab: .venv/ready
+	$(BIN)/jupyter lab notebooks
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest --doctest-modules --cov --cov-report=term labutils tests --nbval notebooks
+
+solution: .venv/ready
+	$(BIN)/python solution.py
+
+quick: .venv/ready
+	$(BIN)/python solution.py --quick
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/cached_training.py
+	$(BIN)/python benchmarks/against_tutorial.py
+	$(BIN)/python benchmarks/memory.py
+
+# Run all pages again and keep their outputs
+notebooks: .venv/ready
+	$(BIN)/python notebooks/execute.py
+
+clean:
+	rm -rf .venv
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make lab PYTHON=python3.11')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --progress-bar on -r requirements.txt
+	touch $@

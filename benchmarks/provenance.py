@@ -1,0 +1,60 @@
+"""Where a benchmark's numbers come from: written beside each table of results."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from labutils.files import whole_file, write_json
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PACKAGES = ("torch", "torchvision", "timm", "transfer-learning-lab")
+
+
+def provenance(device: str = "cpu", seeds: tuple[int, ...] = (0,), threads: int | None = None) -> dict:
+    """Device, versions, commit, date, threads and seeds of a measurement that is made now.
+
+    Parameters
+    ----------
+    device : str
+        "cpu", "cuda" or "mps".
+    seeds : tuple of int
+    threads : int, optional
+        Computing threads; default those of this process.
+    """
+    cores = os.cpu_count()
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"{device.upper()}, {cores} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "commit": _commit(),
+        "date": date.today().isoformat(),
+        "threads": threads or torch.get_num_threads(),
+        "seeds": list(seeds),
+    }
+
+
+def save(name: str, rows: list[dict], origin: Mapping, **conditions) -> None:
+    """Print the table and write ``results/name.csv`` and, with how it was measured, ``results/name.json``."""
+    table = pd.DataFrame(rows)
+    print(f"\n{table.to_string(index=False, float_format=lambda value: f'{value:.4g}')}")
+    with whole_file(RESULTS / f"{name}.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_json(RESULTS / f"{name}.json", {**origin, "conditions": conditions})
+    print(f"Written to benchmarks/results/{name}.csv and .json")
+
+
+def _commit() -> str | None:
+    """The commit, with "-dirty" when tracked files differ from it; None outside a repository."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+        answer = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()

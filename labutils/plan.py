@@ -1,0 +1,105 @@
+"""What the headless lab does: sizes, seeds and places, from the arguments of ``solution.py``."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from labutils.backbones import BACKBONES, build_feature_extractor
+from labutils.experiments import DEFAULT_LABELS, SCRATCH_RATES, augmentation_for
+from labutils.runs import Run, open_domain
+from labutils.settings import Settings, pick_device
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the headless lab does: sizes, seeds and places."""
+
+    domain: str = "solar"
+    backbone: str = "efficientnet_lite0"
+    image_size: int = 128
+    seeds: tuple[int, ...] = (0, 1, 2)
+    labels: int = 500
+    epochs: int = 8
+    trained_groups: tuple[int, ...] = (1, 2, 3, 5, 9)
+    decays: tuple[float, ...] = (1.0, 3.0, 10.0)
+    scratch_rates: tuple[float, ...] = SCRATCH_RATES
+    gap_domains: tuple[str, ...] = ("textures", "solar", "digits")
+    gap_labels: dict[str, tuple[int, ...]] = field(default_factory=lambda: DEFAULT_LABELS)
+    gap_image_size: int = 64
+    device: str | None = None
+    workers: int | None = None
+    outputs: Path = Path("outputs")
+
+    @classmethod
+    def from_arguments(cls, arguments) -> "Plan":
+        """The plan for the arguments of ``solution.py``. Raises ValueError for what cannot work, before any training."""
+        if arguments.backbone not in BACKBONES:
+            build_feature_extractor(arguments.backbone)  # raises with the near matches
+        device = str(pick_device(arguments.device))
+        if arguments.seeds is not None and arguments.seeds < 1:
+            raise ValueError(f"--seeds {arguments.seeds}: at least 1 is needed, 3 give an interval")
+        plan = cls(
+            backbone=arguments.backbone, device=device, workers=arguments.workers, outputs=arguments.outputs
+        )
+        if arguments.quick:
+            plan = replace(
+                plan,
+                image_size=64,
+                seeds=(0,),
+                labels=200,
+                epochs=4,
+                trained_groups=(1, 3, 9),
+                decays=(1.0, 3.0),
+                scratch_rates=(3e-3,),
+                gap_labels={"textures": (60,), "solar": (100,), "digits": (50, 200)},
+            )
+        if arguments.seeds:
+            plan = replace(plan, seeds=tuple(range(arguments.seeds)))
+        if arguments.image_size:
+            plan = replace(
+                plan,
+                image_size=arguments.image_size,
+                gap_image_size=min(arguments.image_size, plan.gap_image_size),
+            )
+        plan = replace(plan, domain=arguments.data or arguments.domain)
+        domain = open_domain(plan.domain, plan.image_size)
+        groups = len(build_feature_extractor(plan.backbone, len(domain.classes)))
+        if arguments.data:
+            plan = replace(plan, gap_domains=(arguments.data,), gap_labels={})
+        return replace(
+            plan,
+            labels=min(plan.labels, len(domain.train)),
+            trained_groups=tuple(sorted({min(n, groups) for n in plan.trained_groups})),
+        )
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            epochs=self.epochs,
+            augmentation=augmentation_for(self.domain),
+            keep_best=False,
+            device=self.device,
+        )
+
+    @property
+    def store(self) -> Path:
+        return self.outputs / "runs"
+
+    @property
+    def digest(self) -> str:
+        """Differs when anything differs that can change a result."""
+        told = {k: v for k, v in asdict(self).items() if k not in ("workers", "outputs")}
+        pictures = open_domain(self.domain, self.image_size).fingerprint
+        return hashlib.sha256(repr((version("transfer-learning-lab"), pictures, told)).encode()).hexdigest()[
+            :12
+        ]
+
+    def run(self, strategy, seed: int) -> Run:
+        return Run(self.domain, self.backbone, strategy, self.labels, seed, self.settings, self.image_size)
+
+    @property
+    def title(self) -> str:
+        name, count = open_domain(self.domain, self.image_size).name, len(self.seeds)
+        seeds = f"{count} seed{'s' * (count > 1)}"
+        return f"{name}, {self.labels} labelled pictures, {self.image_size} px, {seeds}"

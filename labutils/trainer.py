@@ -1,0 +1,157 @@
+"""Steps of one training run: batches, gradients, updates, evaluation."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from labutils.activation_cache import ActivationCache, Inputs, autocast
+from labutils.freezing import Stage, freeze_all_but
+from labutils.gradient_checkpointing import run_checkpointed
+from labutils.groups import LayerGroups, inference
+from labutils.optimizers import discriminative_lr_optimizer, schedule_shape
+from labutils.settings import derived_seed, pick_device
+
+EVALUATION_BATCH = 128
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number. The model holds the last good weights."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model does on some pictures, all on the CPU and in the order of the split.
+
+    Attributes
+    ----------
+    loss : float
+        Mean cross-entropy.
+    accuracy : float
+        Share of right answers, 0 to 1.
+    logits : Tensor of shape (N, classes)
+    labels : Tensor of shape (N,)
+    """
+
+    loss: float
+    accuracy: float
+    logits: torch.Tensor
+    labels: torch.Tensor
+
+
+class Trainer:
+    """Steps of one run. `fit` and `lr_finder` both drive it, so that both see the same batches and losses."""
+
+    def __init__(self, model, domain, settings, optimizer=None, cache=None, first_rate: float | None = None):
+        if len(domain.classes) > (outputs := model.head[-1].out_features):
+            raise ValueError(
+                f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "
+                f"build the model with num_classes={len(domain.classes)}"
+            )
+        self.model, self.domain, self.settings = model, domain, settings
+        self.device = pick_device(settings.device)
+        model.to(self.device)
+        if settings.channels_last:
+            model.to(memory_format=torch.channels_last)
+        first_rate = first_rate or settings.base_lr
+        if optimizer is None:
+            optimizer = discriminative_lr_optimizer(
+                model, first_rate, settings.lr_decay, settings.weight_decay
+            )
+        self.optimizer = optimizer
+        self.rates = [group["lr"] / first_rate for group in optimizer.param_groups]  # relative to the head's
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "float16")
+        self.cache = cache if cache is not None else ActivationCache(settings.cache_limit_gb)
+        self.steps_per_epoch = math.ceil(len(domain.train) / settings.batch_size)
+
+    def enter(self, stage: Stage) -> None:
+        """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
+        freeze_all_but(self.model, stage.groups)
+        self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
+        self.suffix = self.model[self.inputs.depth :]
+        self.forward = self.suffix
+        if self.settings.gradient_checkpointing:
+            self.forward = lambda x: run_checkpointed(self.suffix, x)
+        elif self.settings.compile:
+            self.forward = torch.compile(self.suffix)
+        self.cache.announce(self.inputs, self.domain.train, stage.epochs)
+
+    def batches(self, epoch: int) -> tuple[torch.Tensor, ...]:
+        """Sample ids of the batches of an epoch, in an order that depends on seed and epoch only."""
+        generator = torch.Generator().manual_seed(derived_seed(self.settings.seed, "order", epoch))
+        order = torch.randperm(len(self.domain.train), generator=generator)
+        return self.domain.train[order].split(self.settings.batch_size)
+
+    def set_rate(self, head_rate: float) -> None:
+        """Give the head this rate and the other groups theirs, in the ratios of the optimizer."""
+        for group, ratio in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = head_rate * ratio
+
+    def train_epoch(self, stage: Stage, epoch_in_stage: int, epoch: int) -> tuple[float, float]:
+        """One pass over the training pictures. Returns mean loss and accuracy."""
+        batches = self.batches(epoch)
+        source = self.inputs.lookup(self.domain.train, self.inputs.view(epoch))
+        self.model.train()
+        losses, correct = [], 0
+        with torch.random.fork_rng():  # dropout draws from a seed of this epoch, and leaves no trace
+            torch.manual_seed(derived_seed(self.settings.seed, "dropout", epoch))
+            for i, batch in enumerate(tqdm(batches, desc=f"Epoch {epoch + 1}", leave=False, delay=2)):
+                within = epoch_in_stage * len(batches) + i
+                shape = schedule_shape(self.settings.schedule, within, stage.epochs * len(batches))
+                self.set_rate(stage.base_lr * shape)
+                loss, right = self.backward(batch, source)
+                losses.append(loss)
+                correct = correct + right
+                # Reading a number makes a GPU wait, so there not at every step.
+                if self.device.type == "cpu" or i % 50 == 49 or i + 1 == len(batches):
+                    self._check_finite(losses, epoch * len(batches))
+                self.update()
+        sizes = torch.tensor([len(batch) for batch in batches], device=self.device)
+        return float((torch.stack(losses) * sizes).sum() / sizes.sum()), int(correct) / int(sizes.sum())
+
+    def backward(self, batch: torch.Tensor, source: Callable) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of the mean loss over ``batch``, in parts. Returns mean loss and number of right answers."""
+        loss = correct = 0
+        for part in batch.split(math.ceil(len(batch) / self.settings.accumulate)):
+            labels = self.domain.labels[part].to(self.device, non_blocking=True)
+            with autocast(self.settings, self.device):
+                logits = self.forward(source(part))
+            # Each picture weighs the same, in whichever part it comes: summed here, divided by the batch.
+            part_loss = F.cross_entropy(logits.float(), labels, reduction="sum") / len(batch)
+            self.scaler.scale(part_loss).backward()
+            loss = loss + part_loss.detach()
+            correct = correct + (logits.argmax(1) == labels).sum()
+        return loss, correct
+
+    def update(self) -> None:
+        """Take the optimizer step and drop the gradients."""
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def evaluate(self, ids: torch.Tensor) -> Evaluation:
+        return evaluate_inputs(self.suffix, self.inputs, ids)
+
+    def _check_finite(self, losses: list[torch.Tensor], first_step: int) -> None:
+        finite = torch.stack(losses).isfinite()
+        if not finite.all():
+            step, rate = first_step + int((~finite).nonzero()[0]) + 1, self.optimizer.param_groups[-1]["lr"]
+            raise TrainingDiverged(
+                f"The loss is not a number at step {step}, head rate {rate:.3g}. The model holds the weights of the "
+                "last good epoch. Use a lower base_lr (lr_finder suggests one), or bfloat16 instead of float16"
+            )
+
+
+def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> Evaluation:
+    source, labels = inputs.lookup(ids), inputs.domain.labels[ids]
+    logits = []
+    with inference(suffix):
+        for part in tqdm(ids.split(EVALUATION_BATCH), desc="Evaluating", leave=False, delay=2):
+            with autocast(inputs.settings, inputs.device):
+                logits.append(suffix(source(part)).float().cpu())
+    logits = torch.cat(logits)
+    accuracy = (logits.argmax(1) == labels).float().mean()
+    return Evaluation(float(F.cross_entropy(logits, labels)), float(accuracy), logits, labels)

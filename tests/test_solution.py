@@ -1,0 +1,126 @@
+"""The headless lab: all parts leave their files, an interrupted one goes on, bad input is told first."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import labutils.parts
+from labutils.files import read_json, write_json
+from labutils.parts import PARTS
+from labutils.plan import Plan
+from labutils.report import write_report
+from labutils.runs import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def plan(tiny_backbone, tiny_domain, tmp_path) -> Plan:
+    return Plan(
+        domain=tiny_domain,
+        backbone=tiny_backbone,
+        image_size=tiny_domain.image_size,
+        seeds=(0, 1),
+        labels=12,
+        epochs=2,
+        trained_groups=(1, 3, 4),
+        decays=(1.0, 3.0),
+        scratch_rates=(1e-3,),
+        gap_domains=(tiny_domain,),
+        gap_labels={tiny_domain.name: (6, 12)},
+        gap_image_size=tiny_domain.image_size,
+        device="cpu",
+        outputs=tmp_path / "outputs",
+    )
+
+
+def test_every_part_leaves_a_table_and_a_picture_and_a_section(plan):
+    report = write_report(plan).read_text()
+    for part in PARTS.values():
+        name = part.__name__
+        assert len(pd.read_csv(plan.outputs / f"{name}.csv")) > 0
+        assert (plan.outputs / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert f"## {part.__doc__}" in report and f"({name}.png)" in report
+    for said in ("Device: cpu", "torch ", "Seeds: 0, 1", " s*"):
+        assert said in report
+    assert "nan" not in report
+
+
+def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):
+    executed, execute = [], Run.execute
+
+    def interrupted(self):
+        if len(executed) == 3:
+            raise KeyboardInterrupt
+        executed.append(self.key)
+        return execute(self)
+
+    monkeypatch.setattr(Run, "execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(plan)
+    assert not (plan.outputs / "report.md").exists()
+    monkeypatch.setattr(Run, "execute", lambda self: (executed.append(self.key), execute(self))[1])
+    first = write_report(plan).read_text()
+    assert len(executed) == len(set(executed))
+    monkeypatch.setattr(Run, "execute", lambda self: pytest.fail("done again"))
+    monkeypatch.setattr(labutils.parts, "lr_finder", lambda *a, **k: pytest.fail("done again"))
+    assert write_report(plan).read_text() == first
+
+
+def test_another_plan_does_not_take_the_results_of_this_one(plan):
+    write_report(plan, ["features"])
+    other = replace(plan, epochs=1)
+    assert other.digest != plan.digest
+    assert replace(plan, workers=1, outputs=Path("elsewhere")).digest == plan.digest
+    write_report(other, ["features"])
+    assert pd.read_csv(plan.outputs / "feature_extraction.csv")["epoch"].max() == 1
+
+
+def test_outputs_of_another_version_are_left_alone(plan):
+    write_json(plan.outputs / "lab.json", {"version": "0.0.1"})
+    with pytest.raises(ValueError, match="0.0.1.*--outputs"):
+        write_report(plan)
+    assert read_json(plan.outputs / "lab.json") == {"version": "0.0.1"}
+
+
+def solution(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, ROOT / "solution.py", *arguments], capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--backbone", "resnet15"), "did you mean"),
+        (("--domain", "solr"), "solar"),
+        (("--data", "no/such/folder"), "no/such/folder"),
+        (("--image-size", "8"), "image_size"),
+        (("--device", "tpu"), "not available"),
+        (("--seeds", "0"), "at least 1"),
+    ],
+)
+def test_bad_input_is_one_clear_line_before_any_training(arguments, said, tmp_path):
+    done = solution(*arguments, "--outputs", str(tmp_path))
+    assert done.returncode == 1
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.slow
+def test_own_pictures_from_the_command_line(tmp_path):
+    from PIL import Image
+
+    for number, (name, color) in enumerate({"red": (200, 30, 30), "blue": (30, 30, 200)}.items()):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("RGB", (40, 50), color).save(tmp_path / "pictures" / name / f"{number}{i}.png")
+    done = solution(
+        "--quick", "--parts", "features", "--data", str(tmp_path / "pictures"), "--outputs", str(tmp_path / "out"),
+        "--image-size", "32", "--workers", "1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "pictures" in (tmp_path / "out" / "report.md").read_text()
