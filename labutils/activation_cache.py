@@ -19,7 +19,7 @@ from labutils.files import data_folder
 from labutils.groups import LayerGroups, inference
 from labutils.settings import PRECISIONS, Settings
 
-CHUNK = 64  # pictures per pass through the prefix
+CHUNK = 32  # pictures per pass through the prefix
 
 
 class Inputs:

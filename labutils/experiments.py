@@ -73,7 +73,7 @@ def compare_transfer_vs_scratch(
     labels : int, default 500
         Labelled training pictures, drawn by each seed.
     settings : Settings, optional
-        Default 8 epochs, batches of 32, the augmentation that suits the domain, weights of the last epoch.
+        Default 10 epochs, batches of 32, the augmentation that suits the domain, weights of the last epoch.
     strategy : Strategy, default PARTIAL
         How the pretrained network is trained: head first, then the last two blocks at a tenth of the rate.
     scratch_rates : sequence of float
@@ -105,7 +105,7 @@ def compare_transfer_vs_scratch(
     of this budget. Zhai et al. 2019, VTAB, on how much an untuned baseline loses.
     """
     if settings is None:
-        settings = Settings(epochs=8, augmentation=augmentation_for(domain), keep_best=False)
+        settings = Settings(epochs=10, augmentation=augmentation_for(domain), keep_best=False)
     base = Run(domain, backbone, SCRATCH, labels, seeds[0], settings, image_size)
     open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is told before any training
     scratch = replace(SCRATCH, base_lr=scratch_rates[0])

@@ -20,7 +20,7 @@ class Plan:
     image_size: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
     labels: int = 500
-    epochs: int = 8
+    epochs: int = 10
     trained_groups: tuple[int, ...] = (1, 2, 3, 5, 9)
     decays: tuple[float, ...] = (1.0, 3.0, 10.0)
     scratch_rates: tuple[float, ...] = SCRATCH_RATES

@@ -5,10 +5,12 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 
 import torch
@@ -19,7 +21,7 @@ from labutils.backbones import build_feature_extractor
 from labutils.domains import Domain, folder, load
 from labutils.files import read_json, write_json
 from labutils.freezing import partial_finetune
-from labutils.settings import Settings
+from labutils.settings import Settings, pick_device
 from labutils.training import evaluate, fit
 
 MEASURED = ("validation_accuracy", "test_accuracy", "test_balanced_accuracy", "seconds")
@@ -102,6 +104,7 @@ class Run:
             self.labels,
             self.seed,
             self.settings.digest,
+            pick_device(self.settings.device).type,
             self.test,
         )
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
@@ -218,15 +221,18 @@ def run_all(
         spawn = multiprocessing.get_context("spawn")  # forking a process that already runs threads can hang
         with (
             _quiet_workers(),
-            ProcessPoolExecutor(
-                min(workers, len(todo)), spawn, initializer=torch.set_num_threads, initargs=(1,)
-            ) as pool,
+            ProcessPoolExecutor(min(workers, len(todo)), spawn, initializer=_prepare_worker) as pool,
         ):
             waiting = {pool.submit(_execute, runs[i]): i for i in todo}
             try:
                 for done in as_completed(waiting):
                     keep(waiting[done], done.result())
                     bar.update()
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    "A worker process was ended from outside, most often for lack of memory. Finished runs are kept: "
+                    "start again, with fewer workers (--workers 1) or smaller pictures"
+                ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -245,6 +251,17 @@ def _quiet_workers() -> Iterator[None]:
             del os.environ["TQDM_DISABLE"]
         else:
             os.environ["TQDM_DISABLE"] = before
+
+
+def _prepare_worker() -> None:
+    torch.set_num_threads(1)
+    Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """A worker whose parent was killed would otherwise wait for its next run for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _execute(run: Run) -> dict:

@@ -15,7 +15,7 @@ from labutils.groups import LayerGroups, inference
 from labutils.optimizers import discriminative_lr_optimizer, schedule_shape
 from labutils.settings import derived_seed, pick_device
 
-EVALUATION_BATCH = 128
+EVALUATION_BATCH = 64
 
 
 class TrainingDiverged(RuntimeError):

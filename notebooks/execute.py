@@ -4,11 +4,11 @@ python notebooks/execute.py             all pages
 python notebooks/execute.py 02_feature_extraction.ipynb
 """
 
-import os
 import sys
 from pathlib import Path
 from time import perf_counter
 
+import conftest  # noqa: F401 (without progress bars, as in the tests)
 import nbformat
 from nbclient import NotebookClient
 
@@ -27,6 +27,7 @@ def execute(path: Path) -> float:
         timeout=600,
         kernel_name="python3",
         record_timing=False,  # times of day would make every run a change
+        coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     seconds = perf_counter() - started
@@ -38,8 +39,6 @@ def execute(path: Path) -> float:
 
 
 def main() -> int:
-    os.environ["TQDM_DISABLE"] = "1"  # bars would be stored where this machine happened to be slow
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     pages = [Path(name) for name in sys.argv[1:]] or sorted(
         path for path in HERE.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
     )

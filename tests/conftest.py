@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import CLASSES, TINY, coloured_patterns
+from helpers import CLASSES, TINY, coloured_patterns, with_statistics
 
 from labutils import build_feature_extractor
 from labutils.backbones import BACKBONES
@@ -53,10 +53,11 @@ def tiny_net(tiny_backbone):
 
 
 @pytest.fixture(params=["tiny", "mobilenet_v3_small"])
-def any_net(request, tiny_backbone):
+def any_net(request, tiny_backbone, tiny_domain):
     """As ``tiny_net``, for the tiny network and for a real one: each contract must hold for both."""
 
     def make(dropout: float = 0.0, seed: int = 0):
-        return build_feature_extractor(request.param, CLASSES, pretrained=False, dropout=dropout, seed=seed)
+        net = build_feature_extractor(request.param, CLASSES, pretrained=False, dropout=dropout, seed=seed)
+        return with_statistics(net, tiny_domain.images[:16])
 
     return make

@@ -65,6 +65,23 @@ def coloured_patterns(per_class: int = 16, size: int = 32) -> Domain:
     )
 
 
+def with_statistics(net: nn.Module, images: torch.Tensor) -> nn.Module:
+    """Fill the stored statistics of random weights.
+
+    Without, deep features of a random network are as small as 1e-10 in evaluation mode, and any two of them
+    would count as equal.
+    """
+    net.eval()
+    for norm in norms(net):
+        norm.training, norm.momentum = True, None  # None: the plain mean of what it sees
+    with torch.no_grad():
+        net(net.normalise(images.float() / 255))
+    for norm in norms(net):
+        norm.training, norm.momentum = False, 0.1
+        norm.num_batches_tracked.zero_()
+    return net.train()
+
+
 def pixels(domain: Domain, count: int = 8) -> torch.Tensor:
     return domain.images[:count].float() / 255
 
