@@ -6,12 +6,16 @@ Both do the same steps on copies of one network, in turns in one process: the la
 the code that `fit` runs, with a filled cache and no validation) and a bare loop that knows nothing but the suffix,
 an optimizer and a tensor of activations. At depth 0 nothing is frozen: "ready activations" are then pictures that
 were normalised beforehand.
+
+One computing thread, unless told otherwise: then CPU time is what the work costs, also where other programs keep the
+cores busy and wall time swings. Both ratios stand in the table.
 """
 
 import argparse
 import copy
+from functools import partial
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import torch
 from provenance import provenance, save
@@ -30,11 +34,15 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=320, help="training pictures of solar")
     parser.add_argument("--image-size", type=int, default=128, help="their side in pixels")
     parser.add_argument("--rounds", type=int, default=5, help="least turns at each depth")
-    parser.add_argument("--seconds", type=float, default=8.0, help="least time at each depth: more turns if fast")
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="least time at each depth: more turns if fast"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="computing threads")
     parser.add_argument("--quick", action="store_true", help="96 pictures of 64 px, 3 rounds, half a second")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.pictures, arguments.image_size, arguments.rounds, arguments.seconds = 96, 64, 3, 0.5
+    torch.set_num_threads(arguments.threads)
 
     domain = load("solar", arguments.image_size).labelled(arguments.pictures, seed=0)
     settings = Settings(device="cpu", cache_limit_gb=4.0)
@@ -42,7 +50,7 @@ def main() -> None:
     rows = []
     for depth in tqdm(depths, desc="Freeze depths", unit="depth"):
         rows.append(measure(depth, domain, settings, arguments.rounds, arguments.seconds))
-    save("cached_training", rows, provenance(), **vars(arguments))
+    save("cached_training", rows, provenance(), keep=not arguments.quick, **vars(arguments))
 
 
 def measure(depth: int, domain, settings: Settings, rounds: int, seconds: float) -> dict:
@@ -59,31 +67,33 @@ def measure(depth: int, domain, settings: Settings, rounds: int, seconds: float)
 
     bare = Bare(twin, stage, source(domain.train), domain.labels[domain.train])
     row_of = {int(sample): row for row, sample in enumerate(domain.train)}
-    cached_times, bare_times = [], []
-    begun, turn = perf_counter(), -1  # the first turn warms up and is not counted
-    while turn < rounds or perf_counter() - begun < seconds:
-        batches = [
-            torch.tensor([row_of[int(sample)] for sample in ids]) for ids in trainer.batches(turn + 1)
-        ]
-        jobs = [
-            (cached_times, lambda: trainer.train_epoch(stage, turn + 1, turn + 1)),  # noqa: B023
-            (bare_times, lambda: bare.epoch(batches)),  # noqa: B023
-        ]
-        for times, epoch in jobs if turn % 2 else reversed(jobs):
-            started = perf_counter()
-            epoch()
-            if turn >= 0:
-                times.append(perf_counter() - started)
+    times = {"cached": [], "alone": []}  # pairs of wall and CPU seconds
+    begun, turn = perf_counter(), 0
+    while turn <= rounds or perf_counter() - begun < seconds:
+        batches = [torch.tensor([row_of[int(sample)] for sample in ids]) for ids in trainer.batches(turn)]
+        jobs = {
+            "cached": partial(trainer.train_epoch, stage, turn, turn),
+            "alone": partial(bare.epoch, batches),
+        }
+        for name in sorted(jobs, reverse=turn % 2):
+            wall, cpu = perf_counter(), process_time()
+            jobs[name]()
+            times[name].append((perf_counter() - wall, process_time() - cpu))
         turn += 1
+    # The first turn warms up and is not counted.
+    (cached, cached_cpu), (alone, alone_cpu) = [
+        map(median, zip(*pairs[1:], strict=True)) for pairs in times.values()
+    ]
     return {
         "freeze_depth": depth,
         "first_trained": model.names[depth],
-        "cached_epoch_s": median(cached_times),
-        "suffix_alone_s": median(bare_times),
-        "ratio": median(cached_times) / median(bare_times),
+        "cached_epoch_s": cached,
+        "suffix_alone_s": alone,
+        "ratio": cached / alone,
+        "ratio_cpu_time": cached_cpu / alone_cpu,
         "fill_once_s": filling,
         "cache_mb": trainer.cache.bytes / 1e6,
-        "rounds": len(cached_times),
+        "rounds": turn - 1,
     }
 
 

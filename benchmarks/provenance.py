@@ -40,10 +40,13 @@ def provenance(device: str = "cpu", seeds: tuple[int, ...] = (0,), threads: int 
     }
 
 
-def save(name: str, rows: list[dict], origin: Mapping, **conditions) -> None:
-    """Print the table and write ``results/name.csv`` and, with how it was measured, ``results/name.json``."""
+def save(name: str, rows: list[dict], origin: Mapping, *, keep: bool = True, **conditions) -> None:
+    """Print the table; unless it was a trial, write it and how it was measured to ``results/name.csv`` and ``.json``."""
     table = pd.DataFrame(rows)
     print(f"\n{table.to_string(index=False, float_format=lambda value: f'{value:.4g}')}")
+    if not keep:
+        print("A trial: not written")
+        return
     with whole_file(RESULTS / f"{name}.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     write_json(RESULTS / f"{name}.json", {**origin, "conditions": conditions})

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
 from labutils.augmentation import Augmentation
 from labutils.domains import Domain
 from labutils.files import data_folder
 from labutils.groups import LayerGroups, inference
+from labutils.progress import progress_bar
 from labutils.settings import PRECISIONS, Settings
 
 CHUNK = 32  # pictures per pass through the prefix
@@ -100,7 +100,7 @@ class Table:
         self._row = torch.full((len(inputs.domain.images),), -1, dtype=torch.int64)
         self._row[ids] = torch.arange(len(ids))
         chunks = ids.split(CHUNK)
-        for i, chunk in enumerate(tqdm(chunks, desc="Frozen groups, once", leave=False, delay=2)):
+        for i, chunk in enumerate(progress_bar(chunks, desc="Frozen groups, once")):
             x = inputs.compute(chunk, view)
             self.values[i * CHUNK : i * CHUNK + len(chunk)] = (
                 x.permute(0, 2, 3, 1) if self._channels_last else x

@@ -32,9 +32,11 @@ def tuned(
 ) -> tuple[Strategy, pd.DataFrame]:
     """The strategy with the rate that did best on validation, and the table of all rates tried.
 
-    One training each with the pictures, seed and length of ``run``; the test split is not looked at.
+    One training each with the pictures and seed of ``run``, half as long; the test split is not looked at.
     """
-    runs = [replace(run, strategy=replace(strategy, base_lr=rate), test=False) for rate in rates]
+    epochs = math.ceil(run.settings.epochs / 2)
+    short = replace(run, settings=replace(run.settings, epochs=epochs, validate_every=epochs), test=False)
+    runs = [replace(short, strategy=replace(strategy, base_lr=rate)) for rate in rates]
     results = run_all(runs, store, workers, label=f"Choosing the rate of {strategy.name}")
     table = pd.DataFrame(
         {
@@ -88,7 +90,7 @@ def compare_transfer_vs_scratch(
     -------
     curves : DataFrame
         A row for each start ("pretrained", "random"), seed and epoch: epoch, step, train_loss, train_accuracy,
-        validation_loss, validation_accuracy.
+        validation_loss, validation_accuracy (NaN where not looked at).
     ends : DataFrame
         A row for each start and seed: base_lr, validation_accuracy, test_accuracy and test_balanced_accuracy (mean over
         the classes) at the end, seconds, and ``steps_to_match``, the steps until its validation accuracy reached what the other start of that seed had at its end

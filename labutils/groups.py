@@ -110,7 +110,7 @@ class LayerGroups(nn.Sequential):
             print(f"{row['group']:<10}{row['parameters']:>12,}  {row['state']:<11}{row['output shape']}")
         total = sum(row["parameters"] for row in rows)
         trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
-        print(f"{'total':<10}{total:>12,}  of which {trainable:,} ({trainable / total:.1%}) are trained")
+        print(f"{'total':<10}{total:>12,}  of which {trainable:,} ({trainable / total:.2%}) are trained")
 
 
 def is_trainable(module: nn.Module) -> bool:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from labutils.activation_cache import ActivationCache
 from labutils.domains import Domain
 from labutils.freezing import Stage
 from labutils.groups import LayerGroups
+from labutils.progress import progress_bar
 from labutils.settings import Settings, derived_seed
 from labutils.trainer import Trainer
 
@@ -124,7 +124,7 @@ def lr_finder(
     rates, losses = np.geomspace(lowest, highest, steps), []
     stopped, running = "all rates were tried", 0.0
     lowest_running = math.inf
-    with torch.random.fork_rng(), tqdm(total=steps, desc="Range test", leave=False, delay=2) as bar:
+    with torch.random.fork_rng(), progress_bar(total=steps, desc="Range test") as bar:
         torch.manual_seed(derived_seed(settings.seed, "range test"))
         model.train()
         batches, source, epoch = [], None, -1

@@ -140,7 +140,8 @@ def transfer_or_scratch(plan: Plan) -> str:
     )
     with whole_file(plan.outputs / "transfer_or_scratch_ends.csv") as path:
         ends.to_csv(path, index=False)
-    means = intervals(curves, ["start", "step"], "validation_accuracy")
+    looked_at = curves.dropna(subset="validation_accuracy")
+    means = intervals(looked_at, ["start", "step"], "validation_accuracy")
     _keep(plan, "transfer_or_scratch", curves, plot_comparison(means, plan.title))
     tests = intervals(ends, ["start"]).set_index("start")
     lead = tests.loc["pretrained", "mean"] - tests.loc["random", "mean"]

@@ -43,7 +43,7 @@ def _band(ax, x, table: pd.DataFrame, label: str, number: int) -> None:
 
 
 def _percent(ax, label: str = "test accuracy") -> None:
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_ylabel(label)
 
 

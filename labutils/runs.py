@@ -3,10 +3,9 @@
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,17 +13,18 @@ from threading import Thread
 from time import perf_counter
 
 import torch
-from tqdm.auto import tqdm
 
 from labutils.activation_cache import ActivationCache, weights_digest
 from labutils.backbones import build_feature_extractor
 from labutils.domains import Domain, folder, load
 from labutils.files import read_json, write_json
 from labutils.freezing import partial_finetune
+from labutils.progress import progress_bar
 from labutils.settings import Settings, pick_device
 from labutils.training import evaluate, fit
 
 MEASURED = ("validation_accuracy", "test_accuracy", "test_balanced_accuracy", "seconds")
+MOST_WORKERS = 4  # by default: each takes more than a gigabyte of memory
 FORMAT = 1  # raise it when a change makes stored results incomparable
 
 
@@ -185,7 +185,7 @@ def run_all(
     store : path, optional
         Folder for one file a run, written as soon as it ends: after a crash only the rest is done.
     workers : int, optional
-        Processes, one computing thread each. Default one for each core on the CPU and 1 on a GPU; small networks
+        Processes, one computing thread each. Default one for each core up to 4, and 1 on a GPU; small networks
         gain more from two processes than from two threads (1.4 to 2 times on two cores). 1 stays in this process.
     label : str
         Text before the progress bar.
@@ -199,7 +199,7 @@ def run_all(
     results = [read_json(file) if file else None for file in files]
     todo = [i for i, result in enumerate(results) if result is None]
     if workers is None:
-        workers = 1 if torch.cuda.is_available() else (os.cpu_count() or 1)
+        workers = 1 if torch.cuda.is_available() else min(os.cpu_count() or 1, MOST_WORKERS)
     if any(isinstance(runs[i].domain, Domain) for i in todo):
         workers = 1
 
@@ -208,9 +208,7 @@ def run_all(
         if files[i]:
             write_json(files[i], result)
 
-    with tqdm(
-        total=len(runs), initial=len(runs) - len(todo), desc=label, unit="run", delay=2, leave=False
-    ) as bar:
+    with progress_bar(total=len(runs), initial=len(runs) - len(todo), desc=label, unit="run") as bar:
         if min(workers, len(todo)) <= 1:
             for i in todo:
                 keep(i, runs[i].execute())
@@ -219,10 +217,7 @@ def run_all(
         # Long runs first, so that no worker is left alone with one at the end.
         todo.sort(key=lambda i: -runs[i].labels * runs[i].settings.epochs * (runs[i].strategy.groups or 99))
         spawn = multiprocessing.get_context("spawn")  # forking a process that already runs threads can hang
-        with (
-            _quiet_workers(),
-            ProcessPoolExecutor(min(workers, len(todo)), spawn, initializer=_prepare_worker) as pool,
-        ):
+        with ProcessPoolExecutor(min(workers, len(todo)), spawn, initializer=_prepare_worker) as pool:
             waiting = {pool.submit(_execute, runs[i]): i for i in todo}
             try:
                 for done in as_completed(waiting):
@@ -239,22 +234,9 @@ def run_all(
     return results
 
 
-@contextmanager
-def _quiet_workers() -> Iterator[None]:
-    """Processes started inside show no progress bars of their own: the parent's bar counts their runs."""
-    before = os.environ.get("TQDM_DISABLE")
-    os.environ["TQDM_DISABLE"] = "1"  # read when a worker imports tqdm; here it is imported already
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TQDM_DISABLE"]
-        else:
-            os.environ["TQDM_DISABLE"] = before
-
-
 def _prepare_worker() -> None:
     torch.set_num_threads(1)
+    os.environ["LAB_PROGRESS"] = "off"  # the parent's bar counts the runs
     Thread(target=_leave_with_parent, daemon=True).start()
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from labutils.activation_cache import ActivationCache, Inputs, autocast
 from labutils.freezing import Stage, freeze_all_but
 from labutils.gradient_checkpointing import run_checkpointed
 from labutils.groups import LayerGroups, inference
 from labutils.optimizers import discriminative_lr_optimizer, schedule_shape
+from labutils.progress import progress_bar
 from labutils.settings import derived_seed, pick_device
 
 EVALUATION_BATCH = 64
@@ -98,7 +98,7 @@ class Trainer:
         losses, correct = [], 0
         with torch.random.fork_rng():  # dropout draws from a seed of this epoch, and leaves no trace
             torch.manual_seed(derived_seed(self.settings.seed, "dropout", epoch))
-            for i, batch in enumerate(tqdm(batches, desc=f"Epoch {epoch + 1}", leave=False, delay=2)):
+            for i, batch in enumerate(progress_bar(batches, desc=f"Epoch {epoch + 1}")):
                 within = epoch_in_stage * len(batches) + i
                 shape = schedule_shape(self.settings.schedule, within, stage.epochs * len(batches))
                 self.set_rate(stage.base_lr * shape)
@@ -149,7 +149,7 @@ def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> E
     source, labels = inputs.lookup(ids), inputs.domain.labels[ids]
     logits = []
     with inference(suffix):
-        for part in tqdm(ids.split(EVALUATION_BATCH), desc="Evaluating", leave=False, delay=2):
+        for part in progress_bar(ids.split(EVALUATION_BATCH), desc="Evaluating"):
             with autocast(inputs.settings, inputs.device):
                 logits.append(suffix(source(part)).float().cpu())
     logits = torch.cat(logits)

@@ -7,13 +7,13 @@ from time import perf_counter
 
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from labutils.activation_cache import ActivationCache, Inputs
 from labutils.checkpoints import Progress, load_checkpoint, save_checkpoint
 from labutils.domains import Domain
 from labutils.freezing import Stage, freeze_all_but
 from labutils.groups import LayerGroups
+from labutils.progress import progress_bar
 from labutils.settings import Settings, pick_device
 from labutils.trainer import Evaluation, Trainer, TrainingDiverged, evaluate_inputs
 
@@ -86,9 +86,7 @@ def fit(
     progress = progress or Progress.start(model)
 
     total = sum(stage.epochs for stage in stages)
-    with tqdm(
-        total=total, initial=len(progress.rows), desc="Training", unit="epoch", leave=False, delay=2
-    ) as bar:
+    with progress_bar(total=total, initial=len(progress.rows), desc="Training", unit="epoch") as bar:
         while progress.stage < len(stages) and not progress.stopped:
             stage = stages[progress.stage]
             trainer.enter(stage)
@@ -99,9 +97,8 @@ def fit(
                 except TrainingDiverged:
                     model.load_state_dict(progress.weights)
                     raise
-                look = (
-                    progress.epoch + 1
-                ) % settings.validate_every == 0 or progress.epoch + 1 == stage.epochs
+                in_stage = progress.epoch + 1
+                look = in_stage % settings.validate_every == 0 or in_stage == stage.epochs
                 seen = trainer.evaluate(domain.validation) if look else None
                 row = {
                     "epoch": number + 1,
@@ -119,10 +116,9 @@ def fit(
                 progress.stopped = bool(on_epoch and on_epoch(row))
                 if checkpoint is not None:
                     save_checkpoint(checkpoint, identity, progress, trainer.optimizer, trainer.scaler)
+                shown = {"validation": f"{seen.accuracy:.1%}"} if look else {}
+                bar.set_postfix(loss=f"{loss:.3f}", **shown, refresh=False)
                 bar.update()
-                bar.set_postfix(
-                    loss=f"{loss:.3f}", **({"validation": f"{seen.accuracy:.1%}"} if look else {})
-                )
             if _gave_up(progress, settings):
                 model.load_state_dict(progress.best)
             progress.stage, progress.epoch, progress.stale = progress.stage + 1, 0, 0

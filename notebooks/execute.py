@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-import conftest  # noqa: F401 (without progress bars, as in the tests)
+import conftest  # noqa: F401 (no progress bars, one thread: as in the tests)
 import nbformat
 from nbclient import NotebookClient
 

@@ -42,7 +42,9 @@ def test_each_reported_run_looks_at_the_test_split_once(tiny_backbone, tiny_doma
 
 def test_both_starts_get_the_same_steps_pictures_and_augmentation(tiny_backbone, tiny_domain, monkeypatch):
     runs = []
-    monkeypatch.setattr("labutils.experiments.run_all", lambda todo, *a, **k: (runs.extend(todo), run_all(todo))[1])
+    monkeypatch.setattr(
+        "labutils.experiments.run_all", lambda todo, *a, **k: (runs.extend(todo), run_all(todo))[1]
+    )
     curves, ends = compare_transfer_vs_scratch(
         tiny_domain, tiny_backbone, labels=12, settings=QUICK, scratch_rates=(1e-3,), seeds=(0, 1)
     )
@@ -131,7 +133,9 @@ def test_more_labels_more_steps_but_not_in_proportion():
 def test_two_worker_processes_give_the_numbers_of_one(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     settings = replace(QUICK, validate_every=2)
-    runs = [Run("textures", "efficientnet_lite0", FEATURES, 24, seed, settings, image_size=32) for seed in (0, 1)]
+    runs = [
+        Run("textures", "efficientnet_lite0", FEATURES, 24, seed, settings, image_size=32) for seed in (0, 1)
+    ]
     alone, together = run_all(runs, workers=1), run_all(runs, workers=2)
     for one, other in zip(alone, together, strict=True):
         assert one["test_accuracy"] == pytest.approx(other["test_accuracy"], abs=0.01)

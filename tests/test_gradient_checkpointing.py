@@ -77,7 +77,9 @@ def test_less_is_kept_for_the_backward_pass(any_net, tiny_domain):
         net, total = any_net(), []
         freeze_all_but(net, net.names)
         x = net.normalise(pixels(tiny_domain))
-        with torch.autograd.graph.saved_tensors_hooks(lambda t, total=total: total.append(t.nbytes) or t, lambda t: t):
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, total=total: total.append(t.nbytes) or t, lambda t: t
+        ):
             run(net.train(), x)
         kept[name] = sum(total)
     assert kept["saving"] < 0.5 * kept["plain"]

@@ -70,7 +70,10 @@ def everything(model, optimizer):
         "asks": [p.requires_grad for p in model.parameters()],
         "optimizer": optimizer.state_dict()["param_groups"],
         "moments": [
-            value.clone() for state in optimizer.state.values() for value in state.values() if torch.is_tensor(value)
+            value.clone()
+            for state in optimizer.state.values()
+            for value in state.values()
+            if torch.is_tensor(value)
         ],
         "torch": torch.get_rng_state(),
         "numpy": numpy_state[1],
@@ -113,7 +116,9 @@ def test_training_after_it_is_bit_identical_to_training_without_it(any_net, tiny
         if test_first:
             lr_finder(net, tiny_domain, Settings(batch_size=8), steps=12)
         history = fit(net, tiny_domain, Settings(epochs=2, batch_size=8, augmentation=("flip",)))
-        histories.append((history.drop(columns="seconds"), {k: v.clone() for k, v in net.state_dict().items()}))
+        histories.append(
+            (history.drop(columns="seconds"), {k: v.clone() for k, v in net.state_dict().items()})
+        )
     assert histories[0][0].equals(histories[1][0])
     assert same(histories[0][1], histories[1][1])
 
@@ -124,7 +129,9 @@ def test_sweeps_evenly_on_the_logarithm_and_cycles_a_short_loader(tiny_net, tiny
     assert len(found.curve) == 30
     ratios = found.curve["rate"].iloc[1:].to_numpy() / found.curve["rate"].iloc[:-1].to_numpy()
     assert np.allclose(ratios, ratios[0])
-    assert found.curve["rate"].iloc[0] == pytest.approx(1e-5) and found.curve["rate"].iloc[-1] == pytest.approx(1e-3)
+    assert found.curve["rate"].iloc[0] == pytest.approx(1e-5) and found.curve["rate"].iloc[
+        -1
+    ] == pytest.approx(1e-3)
 
 
 def test_groups_keep_the_ratios_of_their_rates(tiny_net, tiny_domain, monkeypatch):

@@ -30,7 +30,9 @@ def step(net, optimizer, domain) -> set[int]:
     loss = nn.functional.cross_entropy(net(net.normalise(pixels(domain))), domain.labels[:8])
     loss.backward()
     optimizer.step()
-    return {id(p) for p, count in before.items() if p in optimizer.state and optimizer.state[p]["step"] > count}
+    return {
+        id(p) for p, count in before.items() if p in optimizer.state and optimizer.state[p]["step"] > count
+    }
 
 
 def ids(parameters) -> set[int]:
@@ -64,7 +66,9 @@ def test_at_every_step_of_a_plan_the_trainable_parameters_are_the_ones_with_a_gr
     stages = partial_finetune(net, 3, how="progressively", epochs=3)
     fit(net, tiny_domain, Settings(batch_size=10), stages, optimizer=optimizer)
     assert len(seen) == 9 and len(set(seen)) == 3, "three steps in each of three stages"
-    assert groups == [id(group["params"]) for group in optimizer.param_groups], "the optimizer was not rebuilt"
+    assert groups == [id(group["params"]) for group in optimizer.param_groups], (
+        "the optimizer was not rebuilt"
+    )
 
 
 def test_freezing_again_keeps_momentum_and_decay_from_moving_a_weight(any_net, tiny_domain):
@@ -191,7 +195,16 @@ def test_a_step_without_slope_shrinks_filters_and_leaves_norms_and_biases(any_ne
 
 def test_rate_table(tiny_net):
     rows = rate_table(discriminative_lr_optimizer(tiny_net(), 0.27, weight_decay=0.1))
-    assert [row["group"] for row in rows] == ["stem", "stem", "layer1", "layer1", "layer2", "layer2", "head", "head"]
+    assert [row["group"] for row in rows] == [
+        "stem",
+        "stem",
+        "layer1",
+        "layer1",
+        "layer2",
+        "layer2",
+        "head",
+        "head",
+    ]
     assert rows[0]["learning rate"] == pytest.approx(0.01) and rows[-1]["learning rate"] == 0.27
     assert [row["weight decay"] for row in rows] == [0.1, 0.0] * 4
     assert [row["trained"] for row in rows] == [0] * 6 + [1, 1] and rows[1]["tensors"] == 2

@@ -76,7 +76,9 @@ def test_on_a_gpu_bfloat16_with_the_cache_on_the_device_is_close_to_the_cpu(any_
     cache = ActivationCache(1.0)
     net = any_net()
     freeze_all_but(net, net.names[-2:])
-    options = Settings(epochs=2, batch_size=10, precision="bfloat16", device="cuda", augmentation=("flip", "crop"))
+    options = Settings(
+        epochs=2, batch_size=10, precision="bfloat16", device="cuda", augmentation=("flip", "crop")
+    )
     before = torch.cuda.get_rng_state()
     on_gpu = fit(net, tiny_domain, options, cache=cache)
     assert torch.equal(before, torch.cuda.get_rng_state())

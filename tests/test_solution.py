@@ -88,7 +88,9 @@ def test_outputs_of_another_version_are_left_alone(plan):
 
 
 def solution(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, ROOT / "solution.py", *arguments], capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, ROOT / "solution.py", *arguments], capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.mark.slow

@@ -25,11 +25,14 @@ def test_one_seed_has_no_interval():
 def gap(transfer: float) -> pd.DataFrame:
     scratch = {10: 0.4, 100: 0.6, 1000: 0.8}
     rows = [("d", "from scratch", n, accuracy) for n, accuracy in scratch.items()]
-    return pd.DataFrame([*rows, ("d", "t", 10, transfer)], columns=["domain", "strategy", "labels", "test_accuracy"])
+    return pd.DataFrame(
+        [*rows, ("d", "t", 10, transfer)], columns=["domain", "strategy", "labels", "test_accuracy"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("transfer", "needed", "bound"), [(0.6, 100, ""), (0.7, 316, ""), (0.9, 1000, "more than"), (0.3, 10, "at most")]
+    ("transfer", "needed", "bound"),
+    [(0.6, 100, ""), (0.7, 316, ""), (0.9, 1000, "more than"), (0.3, 10, "at most")],
 )
 def test_effective_data_interpolates_on_the_logarithm(transfer, needed, bound):
     row = effective_data(gap(transfer)).iloc[0]
@@ -39,7 +42,7 @@ def test_effective_data_interpolates_on_the_logarithm(transfer, needed, bound):
 def test_effective_data_with_a_dip_in_the_baseline():
     table = gap(0.5)
     table.loc[1, "test_accuracy"] = 0.35  # worse with more labels: noise, not a reason for a second crossing
-    assert effective_data(table).iloc[0]["scratch_labels"] == pytest.approx(10 * 100 ** 0.25, abs=300)
+    assert effective_data(table).iloc[0]["scratch_labels"] == pytest.approx(10 * 100**0.25, abs=300)
 
 
 def test_effective_data_needs_the_baseline():
@@ -48,7 +51,12 @@ def test_effective_data_needs_the_baseline():
 
 
 def test_steps_to_match():
-    rows = [("pretrained", 0, 10, 0.5), ("pretrained", 0, 20, 0.9), ("random", 0, 10, 0.3), ("random", 0, 20, 0.45)]
+    rows = [
+        ("pretrained", 0, 10, 0.5),
+        ("pretrained", 0, 20, 0.9),
+        ("random", 0, 10, 0.3),
+        ("random", 0, 20, 0.45),
+    ]
     curves = pd.DataFrame(rows, columns=["start", "seed", "step", "validation_accuracy"])
     assert steps_to_match(curves, "pretrained", 0) == 10
     assert math.isnan(steps_to_match(curves, "random", 0))

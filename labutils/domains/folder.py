@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from labutils.domains.decoded import Decoded, decode_once, divide
 from labutils.domains.domain import Domain
 from labutils.domains.pictures import check_image_size, room_for, square, to_rgb
 from labutils.domains.splits import DataError
 from labutils.files import data_folder
+from labutils.progress import progress_bar
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 FEWEST = 3  # one each for training, validation and test
@@ -143,7 +143,7 @@ def _decode(path: Path, files: dict[str, list[Path]], image_size: int, skip_unre
     # Few threads: each may hold a large picture in full size.
     with ThreadPoolExecutor(4) as pool:
         done = pool.map(read, range(len(every)))
-        for _ in tqdm(done, f"Decoding {path.name}", len(every), delay=2, leave=False):
+        for _ in progress_bar(done, f"Decoding {path.name}", len(every)):
             pass
     if not faults:
         return Decoded(images, labels, tuple(files))

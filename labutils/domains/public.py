@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from tqdm.auto import tqdm
 
 from labutils.domains.decoded import Decoded
 from labutils.domains.pictures import room_for, square, to_rgb
 from labutils.domains.splits import DataError
 from labutils.files import data_folder
+from labutils.progress import progress_bar
 
 PACKAGE = "torchvision"
 
@@ -55,7 +55,7 @@ def decode(name: str, image_size: int) -> Decoded:
     datasets = _datasets(name)
     images = room_for(sum(map(len, datasets.values())), 3, image_size)
     labels, parts = [], []
-    with tqdm(total=len(images), desc=f"Decoding {name}", delay=2, leave=False) as progress:
+    with progress_bar(total=len(images), desc=f"Decoding {name}") as progress:
         for split, dataset in datasets.items():
             for index in range(len(dataset)):
                 try:

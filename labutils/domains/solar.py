@@ -2,10 +2,10 @@
 
 import torch
 from PIL import Image
-from tqdm.auto import tqdm
 
 from labutils.domains.decoded import Decoded
 from labutils.domains.pictures import room_for, square
+from labutils.progress import progress_bar
 
 PACKAGE = "elpv-dataset"
 SOURCE = (
@@ -25,7 +25,7 @@ def decode(image_size: int) -> Decoded:
     folder = files("elpv_dataset") / "data"
     rows = [line.split() for line in (folder / "labels.csv").read_text().splitlines()]
     images = room_for(len(rows), 1, image_size)
-    for index, (name, _, _) in enumerate(tqdm(rows, "Decoding solar", delay=2, leave=False)):
+    for index, (name, _, _) in enumerate(progress_bar(rows, "Decoding solar")):
         with (folder / name).open("rb") as file, Image.open(file) as picture:
             images[index] = square(picture.convert("L"), image_size)
     labels = torch.tensor([float(probability) > 0.5 for _, probability, _ in rows]).long()

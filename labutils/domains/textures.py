@@ -2,11 +2,11 @@
 
 import torch
 from PIL import Image, ImageStat
-from tqdm.auto import tqdm
 
 from labutils.domains.decoded import Decoded
 from labutils.domains.pictures import room_for, to_tensor
 from labutils.domains.splits import DataError
+from labutils.progress import progress_bar
 
 PACKAGE = "scikit-image"
 SOURCE = (
@@ -99,7 +99,7 @@ def decode(image_size: int) -> Decoded:
     """Cut, scale and even out all crops; which ones is fixed, so that everybody measures on the same."""
     images = room_for(len(PHOTOGRAPHS) * sum(COUNTS.values()), 1, image_size)
     labels, parts = [], []
-    for label, name in enumerate(tqdm(PHOTOGRAPHS, "Decoding textures", delay=2, leave=False)):
+    for label, name in enumerate(progress_bar(PHOTOGRAPHS, "Decoding textures")):
         picture = _photograph(*PHOTOGRAPHS[name])
         generator = torch.Generator().manual_seed(label)
         for part, part_name in enumerate(COUNTS):

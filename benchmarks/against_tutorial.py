@@ -1,0 +1,160 @@
+"""Ten epochs of head training: the loop of PyTorch's transfer-learning tutorial against the lab's `fit`.
+
+python benchmarks/against_tutorial.py [--quick]
+
+Same pictures of solar, same split, same pretrained EfficientNet-Lite0, batches of 32. The tutorial's loop ("ConvNet as
+fixed feature extractor", https://pytorch.org/tutorials/beginner/transfer_learning_tutorial.html) runs the whole network
+over training and validation pictures in every epoch; `fit` runs the frozen groups once for each view. Decoded pictures
+lie in memory for both; the time holds everything after loading pictures and network, filling the cache too. Each
+measurement is a process of its own, in turns. Accuracy stands beside it: the recipes differ in optimizer and rate.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import torch
+from provenance import provenance, save
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision import transforms
+from tqdm.auto import tqdm
+
+from labutils import Settings, build_feature_extractor, evaluate, fit
+from labutils.backbones import BACKBONES, fill
+from labutils.domains import load
+
+NAME = "efficientnet_lite0"
+VIEWS = {"lab, one view": (), "lab, four views": ("flip",)}
+VARIANTS = ("tutorial", *VIEWS)
+
+
+class Pictures(TensorDataset):
+    """What the tutorial's ImageFolder gives, from decoded pictures: transformed on every access."""
+
+    def __init__(self, domain, ids, *augmentation):
+        super().__init__(domain.images[ids].expand(-1, 3, -1, -1), domain.labels[ids])
+        backbone = BACKBONES[NAME]
+        steps = (transforms.ToPILImage(), *augmentation, transforms.ToTensor())
+        self.transform = transforms.Compose([*steps, transforms.Normalize(backbone.mean, backbone.std)])
+
+    def __getitem__(self, index):
+        picture, label = super().__getitem__(index)
+        return self.transform(picture), int(label)
+
+
+def tutorial(domain, epochs: int) -> tuple[float, float, float]:
+    """Seconds, best validation accuracy and test accuracy of the tutorial's `train_model`, line by line."""
+    model = BACKBONES[NAME].make()
+    fill(model, BACKBONES[NAME].weights(), NAME)
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    model.classifier = nn.Linear(model.classifier.in_features, len(domain.classes))
+    data = {
+        "train": Pictures(domain, domain.train, transforms.RandomHorizontalFlip()),
+        "val": Pictures(domain, domain.validation),
+    }
+    # No worker processes: starting them anew in every phase costs more than they save here.
+    loaders = {phase: DataLoader(data[phase], batch_size=32, shuffle=True) for phase in data}
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.classifier.parameters(), lr=0.001, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)
+
+    started = perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        best, path = 0.0, Path(folder) / "best.pt"
+        torch.save(model.state_dict(), path)
+        for _ in tqdm(range(epochs), desc="Tutorial", leave=False, disable=None):
+            for phase in ("train", "val"):
+                model.train(phase == "train")
+                loss_sum, correct = 0.0, 0
+                for inputs, labels in loaders[phase]:
+                    optimizer.zero_grad()
+                    with torch.set_grad_enabled(phase == "train"):
+                        outputs = model(inputs)
+                        predicted = outputs.max(1).indices
+                        loss = criterion(outputs, labels)
+                        if phase == "train":
+                            loss.backward()
+                            optimizer.step()
+                    loss_sum += loss.item() * len(inputs)
+                    correct += torch.sum(predicted == labels)
+                if phase == "train":
+                    scheduler.step()
+                elif float(correct) / len(data[phase]) > best:
+                    best = float(correct) / len(data[phase])
+                    torch.save(model.state_dict(), path)
+        model.load_state_dict(torch.load(path, weights_only=True))
+    seconds = perf_counter() - started
+
+    model.eval()
+    with torch.no_grad():
+        right = [model(x).argmax(1) == y for x, y in DataLoader(Pictures(domain, domain.test), batch_size=64)]
+    return seconds, best, float(torch.cat(right).float().mean())
+
+
+def lab(domain, epochs: int, augmentation: tuple[str, ...]) -> tuple[float, float, float]:
+    """The same three numbers for `fit`, at the rate that the lab's feature extraction uses."""
+    model = build_feature_extractor(NAME, len(domain.classes))
+    settings = Settings(epochs=epochs, base_lr=1e-2, augmentation=augmentation, views=4, device="cpu")
+    started = perf_counter()
+    history = fit(model, domain, settings)
+    seconds = perf_counter() - started
+    return seconds, history["validation_accuracy"].max(), evaluate(model, domain, "test", settings).accuracy
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--pictures", type=int, default=500, help="labelled training pictures")
+    parser.add_argument("--image-size", type=int, default=128, help="their side in pixels")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each variant, in turns")
+    parser.add_argument("--threads", type=int, default=2, help="computing threads of each process")
+    parser.add_argument("--quick", action="store_true", help="96 pictures of 64 px, one round")
+    parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)  # in a process of its own
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.pictures, arguments.image_size, arguments.rounds = 96, 64, 1
+    if arguments.variant:
+        torch.set_num_threads(arguments.threads)
+        torch.manual_seed(0)
+        domain = load("solar", arguments.image_size).labelled(arguments.pictures, seed=0)
+        views = VIEWS.get(arguments.variant)
+        measure = tutorial if views is None else partial(lab, augmentation=views)
+        print(json.dumps(measure(domain, arguments.epochs)))
+        return
+
+    results = {variant: [] for variant in VARIANTS}
+    for _ in tqdm(range(arguments.rounds), desc="Rounds"):
+        for variant in VARIANTS:
+            told = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in CONDITIONS]
+            command = [sys.executable, __file__, "--variant", variant, *told]
+            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            results[variant].append(json.loads(answer.splitlines()[-1]))
+    rows: list[dict] = []
+    for variant, numbers in results.items():
+        seconds, validation, test = map(median, zip(*numbers, strict=True))
+        rows.append({"variant": variant, "seconds": seconds, "validation": validation, "test": test})
+        rows[-1]["times_faster"] = rows[0]["seconds"] / seconds
+    conditions = {name: getattr(arguments, name) for name in (*CONDITIONS, "rounds")}
+    save(
+        "against_tutorial",
+        rows,
+        provenance(threads=arguments.threads),
+        keep=not arguments.quick,
+        **conditions,
+    )
+
+
+CONDITIONS = ("pictures", "image_size", "epochs", "threads")
+
+if __name__ == "__main__":
+    main()

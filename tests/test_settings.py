@@ -1,0 +1,107 @@
+"""Settings refuse what cannot work and tell apart what gives other results."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labutils import Settings, pick_device
+from labutils.settings import derived_seed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        ({"epochs": 0}, "epochs=0 is out of range: use a whole number from 1"),
+        ({"epochs": 2.5}, "a whole number from 1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"views": 0}, "views=0"),
+        ({"accumulate": -1}, "accumulate=-1"),
+        ({"validate_every": 0}, "validate_every=0"),
+        ({"patience": 0}, "patience=0 is out of range: use None or a whole number from 1"),
+        ({"base_lr": 0}, "1e-3 is usual"),
+        ({"base_lr": 100}, "base_lr=100"),
+        ({"base_lr": math.nan}, "base_lr=nan"),
+        ({"lr_decay": 0.5}, "from 1"),
+        ({"lr_decay": math.inf}, "lr_decay=inf"),
+        ({"weight_decay": 1}, "from 0 to below 1"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1"),
+        ({"cache_limit_gb": -1}, "0 .never cache. or more"),
+        ({"schedule": "linear"}, "'cosine', 'constant'"),
+        ({"precision": "half"}, "'float32', 'bfloat16', 'float16'"),
+        ({"augmentation": ("flip", "blur")}, "quarter_turns"),
+        ({"augmentation": "flip"}, "a tuple out of"),
+    ],
+    ids=str,
+)
+def test_values_out_of_range_are_told_with_the_allowed_ones(wrong, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        Settings(**wrong)
+
+
+def test_settings_are_frozen_and_can_be_keys():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().epochs = 3
+    assert len({Settings(), Settings(), Settings(augmentation=["flip"])}) == 2
+
+
+OTHER = {
+    "epochs": 3,
+    "batch_size": 8,
+    "base_lr": 0.1,
+    "lr_decay": 2.0,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "augmentation": ("flip",),
+    "views": 2,
+    "keep_best": False,
+    "validate_every": 2,
+    "patience": 3,
+    "accumulate": 2,
+    "precision": "bfloat16",
+    "gradient_checkpointing": True,
+    "channels_last": False,
+    "compile": True,
+    "seed": 1,
+}
+
+
+def test_the_digest_differs_with_every_setting_that_can_change_a_result():
+    same = {"cache_limit_gb": 0.5, "device": "cpu"}
+    assert set(OTHER) | set(same) == {field.name for field in dataclasses.fields(Settings)}
+    digests = {name: Settings(**{name: value}).digest for name, value in OTHER.items()}
+    assert len({Settings().digest, *digests.values()}) == 1 + len(OTHER)
+    assert Settings(**same).digest == Settings().digest == Settings().digest
+
+
+@given(st.lists(st.tuples(st.integers(), st.text(max_size=5)), min_size=2, max_size=8, unique=True))
+def test_other_parts_give_other_seeds_that_torch_accepts(parts):
+    seeds = [derived_seed(*part) for part in parts]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds == [derived_seed(*part) for part in parts]
+    for seed in seeds:
+        torch.Generator().manual_seed(seed)
+
+
+def test_a_seed_is_the_same_on_every_machine():
+    assert derived_seed(0, "order", 3) == 66275818384681139
+
+
+def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch):
+    assert pick_device("cpu") == torch.device("cpu")
+    monkeypatch.setenv("LAB_DEVICE", "cpu")
+    assert pick_device() == torch.device("cpu")
+    monkeypatch.delenv("LAB_DEVICE")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device() == torch.device("cuda") and pick_device("cuda:1") == torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device() == torch.device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device() == torch.device("cpu")
+    for absent in ("cuda", "mps", "tpu"):
+        with pytest.raises(ValueError, match=f"'{absent}' is not available here; present: .'cpu'"):
+            pick_device(absent)
