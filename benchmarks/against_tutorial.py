@@ -33,6 +33,7 @@ from labutils.domains import load
 NAME = "efficientnet_lite0"
 VIEWS = {"lab, one view": (), "lab, four views": ("flip",)}
 VARIANTS = ("tutorial", *VIEWS)
+CONDITIONS = ("pictures", "image_size", "epochs", "threads")
 
 
 class Pictures(TensorDataset):
@@ -50,7 +51,7 @@ class Pictures(TensorDataset):
 
 
 def tutorial(domain, epochs: int) -> tuple[float, float, float]:
-    """Seconds, best validation accuracy and test accuracy of the tutorial's `train_model`, line by line."""
+    """Seconds, best validation accuracy and test accuracy of the tutorial's `train_model`."""
     model = BACKBONES[NAME].make()
     fill(model, BACKBONES[NAME].weights(), NAME)
     for parameter in model.parameters():
@@ -115,7 +116,7 @@ def main() -> None:
     )
     parser.add_argument("--pictures", type=int, default=500, help="labelled training pictures")
     parser.add_argument("--image-size", type=int, default=128, help="their side in pixels")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=10, help="passes over the training pictures")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each variant, in turns")
     parser.add_argument("--threads", type=int, default=2, help="computing threads of each process")
     parser.add_argument("--quick", action="store_true", help="96 pictures of 64 px, one round")
@@ -153,8 +154,6 @@ def main() -> None:
         **conditions,
     )
 
-
-CONDITIONS = ("pictures", "image_size", "epochs", "threads")
 
 if __name__ == "__main__":
     main()

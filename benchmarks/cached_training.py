@@ -37,6 +37,9 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=8.0, help="least time at each depth: more turns if fast"
     )
+    parser.add_argument(
+        "--depths", type=int, nargs="+", default=list(range(9)), help="how many groups are frozen"
+    )
     parser.add_argument("--threads", type=int, default=1, help="computing threads")
     parser.add_argument("--quick", action="store_true", help="96 pictures of 64 px, 3 rounds, half a second")
     arguments = parser.parse_args()
@@ -46,9 +49,8 @@ def main() -> None:
 
     domain = load("solar", arguments.image_size).labelled(arguments.pictures, seed=0)
     settings = Settings(device="cpu", cache_limit_gb=4.0)
-    depths = range(len(build_feature_extractor()))
     rows = []
-    for depth in tqdm(depths, desc="Freeze depths", unit="depth"):
+    for depth in tqdm(arguments.depths, desc="Freeze depths", unit="depth"):
         rows.append(measure(depth, domain, settings, arguments.rounds, arguments.seconds))
     save("cached_training", rows, provenance(), keep=not arguments.quick, **vars(arguments))
 

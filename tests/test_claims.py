@@ -5,7 +5,7 @@ import pytest
 from labutils import compare_transfer_vs_scratch, domain_gap_experiment
 from labutils.runs import FEATURES, PARTIAL, SCRATCH
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.claims
 
 
 def mean(table, **where) -> float:
