@@ -8,6 +8,7 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -19,7 +20,13 @@ from labutils.groups import LayerGroups, inference
 from labutils.progress import progress_bar
 from labutils.settings import PRECISIONS, Settings
 
-CHUNK = 32  # pictures per pass through the prefix
+
+def pictures_per_pass(device: torch.device) -> int:
+    """How many pictures to run at a time without gradients: few on a CPU, where more take memory and save no time."""
+    return 32 if device.type == "cpu" else 256
+
+
+_numbers = count()  # tells whose tables are whose; the id() of a dead object may come again
 
 
 class Inputs:
@@ -37,6 +44,7 @@ class Inputs:
 
     def __init__(self, model: LayerGroups, domain: Domain, settings: Settings, cache: "ActivationCache"):
         self.domain, self.settings, self.cache = domain, settings, cache
+        self.number = next(_numbers)
         self.device = next(model.parameters()).device
         self.depth = min(model.freeze_depth, len(model) - 1)
         self.prefix, self._normalise = model[: self.depth], model.normalise
@@ -95,14 +103,15 @@ class Table:
         else:
             self.values = _mapped(folder, shape, first.dtype)
         self.bytes = self.values.nbytes
-        self.on_disk, self.owner = folder is not None, id(inputs)
+        self.on_disk, self.owner = folder is not None, inputs.number
         self._device = inputs.device
         self._row = torch.full((len(inputs.domain.images),), -1, dtype=torch.int64)
         self._row[ids] = torch.arange(len(ids))
-        chunks = ids.split(CHUNK)
+        size = pictures_per_pass(inputs.device)
+        chunks = ids.split(size)
         for i, chunk in enumerate(progress_bar(chunks, desc="Frozen groups, once")):
             x = inputs.compute(chunk, view)
-            self.values[i * CHUNK : i * CHUNK + len(chunk)] = (
+            self.values[i * size : i * size + len(chunk)] = (
                 x.permute(0, 2, 3, 1) if self._channels_last else x
             )
 
@@ -144,13 +153,13 @@ class ActivationCache:
         if key in self._tables:
             self.hits += 1
             self._tables.move_to_end(key)
-            self._tables[key].owner = id(inputs)
+            self._tables[key].owner = inputs.number
             return self._tables[key]
         self.misses += 1
         first = inputs.compute(ids[:1], view)
         size = first.nbytes * len(ids)
         # Only tables of earlier runs make room: dropping this run's own would compute them anew every epoch.
-        for old in [k for k, table in self._tables.items() if table.owner != id(inputs)]:
+        for old in [k for k, table in self._tables.items() if table.owner != inputs.number]:
             if self.bytes + size > self.limit:
                 del self._tables[old]
         folder = None

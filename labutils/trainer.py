@@ -7,15 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from labutils.activation_cache import ActivationCache, Inputs, autocast
+from labutils.activation_cache import ActivationCache, Inputs, autocast, pictures_per_pass
 from labutils.freezing import Stage, freeze_all_but
 from labutils.gradient_checkpointing import run_checkpointed
 from labutils.groups import LayerGroups, inference
 from labutils.optimizers import discriminative_lr_optimizer, schedule_shape
 from labutils.progress import progress_bar
 from labutils.settings import derived_seed, pick_device
-
-EVALUATION_BATCH = 64
 
 
 class TrainingDiverged(RuntimeError):
@@ -149,7 +147,7 @@ def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> E
     source, labels = inputs.lookup(ids), inputs.domain.labels[ids]
     logits = []
     with inference(suffix):
-        for part in progress_bar(ids.split(EVALUATION_BATCH), desc="Evaluating"):
+        for part in progress_bar(ids.split(pictures_per_pass(inputs.device)), desc="Evaluating"):
             with autocast(inputs.settings, inputs.device):
                 logits.append(suffix(source(part)).float().cpu())
     logits = torch.cat(logits)
