@@ -31,8 +31,6 @@ from labutils.backbones import BACKBONES, fill
 from labutils.domains import load
 
 NAME = "efficientnet_lite0"
-VIEWS = {"lab, one view": (), "lab, four views": ("flip",)}
-VARIANTS = ("tutorial", *VIEWS)
 CONDITIONS = ("pictures", "image_size", "epochs", "threads")
 
 
@@ -41,9 +39,9 @@ class Pictures(TensorDataset):
 
     def __init__(self, domain, ids, *augmentation):
         super().__init__(domain.images[ids].expand(-1, 3, -1, -1), domain.labels[ids])
-        backbone = BACKBONES[NAME]
-        steps = (transforms.ToPILImage(), *augmentation, transforms.ToTensor())
-        self.transform = transforms.Compose([*steps, transforms.Normalize(backbone.mean, backbone.std)])
+        normalise = transforms.Normalize(BACKBONES[NAME].mean, BACKBONES[NAME].std)
+        steps = (transforms.ToPILImage(), *augmentation, transforms.ToTensor(), normalise)
+        self.transform = transforms.Compose(steps)
 
     def __getitem__(self, index):
         picture, label = super().__getitem__(index)
@@ -57,10 +55,8 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
     for parameter in model.parameters():
         parameter.requires_grad = False
     model.classifier = nn.Linear(model.classifier.in_features, len(domain.classes))
-    data = {
-        "train": Pictures(domain, domain.train, transforms.RandomHorizontalFlip()),
-        "val": Pictures(domain, domain.validation),
-    }
+    train = Pictures(domain, domain.train, transforms.RandomHorizontalFlip())
+    data = {"train": train, "val": Pictures(domain, domain.validation)}
     # No worker processes: starting them anew in every phase costs more than they save here.
     loaders = {phase: DataLoader(data[phase], batch_size=32, shuffle=True) for phase in data}
     criterion = nn.CrossEntropyLoss()
@@ -110,10 +106,16 @@ def lab(domain, epochs: int, augmentation: tuple[str, ...]) -> tuple[float, floa
     return seconds, history["validation_accuracy"].max(), evaluate(model, domain, "test", settings).accuracy
 
 
+VARIANTS = {
+    "tutorial": tutorial,
+    "lab, one view": partial(lab, augmentation=()),
+    "lab, four views": partial(lab, augmentation=("flip",)),
+}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    defaults = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=defaults)
     parser.add_argument("--pictures", type=int, default=500, help="labelled training pictures")
     parser.add_argument("--image-size", type=int, default=128, help="their side in pixels")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training pictures")
@@ -128,9 +130,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(0)
         domain = load("solar", arguments.image_size).labelled(arguments.pictures, seed=0)
-        views = VIEWS.get(arguments.variant)
-        measure = tutorial if views is None else partial(lab, augmentation=views)
-        print(json.dumps(measure(domain, arguments.epochs)))
+        print(json.dumps(VARIANTS[arguments.variant](domain, arguments.epochs)))
         return
 
     results = {variant: [] for variant in VARIANTS}
@@ -145,14 +145,8 @@ def main() -> None:
         seconds, validation, test = map(median, zip(*numbers, strict=True))
         rows.append({"variant": variant, "seconds": seconds, "validation": validation, "test": test})
         rows[-1]["times_faster"] = rows[0]["seconds"] / seconds
-    conditions = {name: getattr(arguments, name) for name in (*CONDITIONS, "rounds")}
-    save(
-        "against_tutorial",
-        rows,
-        provenance(threads=arguments.threads),
-        keep=not arguments.quick,
-        **conditions,
-    )
+    told = {name: getattr(arguments, name) for name in (*CONDITIONS, "rounds")}
+    save("against_tutorial", rows, provenance(threads=arguments.threads), keep=not arguments.quick, **told)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,11 @@ class ActivationCache:
             folder = self._spill(size)
             if folder is None:
                 return None
-        self._tables[key] = Table(inputs, ids, view, first, folder)
+        try:
+            self._tables[key] = Table(inputs, ids, view, first, folder)
+        except OSError as error:  # the disk filled up in the meantime: slower, but no reason to end a run
+            self._report(f"Activations could not be kept in {folder} ({error}): computed anew each epoch")
+            return None
         return self._tables[key]
 
     def announce(self, inputs: Inputs, ids: torch.Tensor, epochs: int) -> None:
@@ -206,9 +210,13 @@ def _mapped(folder: Path, shape: tuple[int, ...], dtype: torch.dtype) -> torch.T
     size = math.prod(shape)
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".activations", delete=False) as file:
         # Taking the space now turns a full disk into an error here instead of a crash at some later write.
-        file.truncate(size * dtype.itemsize)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+        try:
+            file.truncate(size * dtype.itemsize)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+        except OSError:
+            os.unlink(file.name)
+            raise
     values = torch.from_file(file.name, shared=True, size=size, dtype=dtype).view(shape)
     try:
         os.unlink(file.name)

@@ -48,7 +48,6 @@ def test_cached_losses_equal_recomputed_ones_at_every_depth(any_net, tiny_domain
     kept = run(any_net, tiny_domain, depth, cache)
     assert_same(kept, run(any_net, tiny_domain, depth, ActivationCache(0)))
     assert (cache.misses, cache.hits) == (3, 3), "two views and the validation pictures, each computed once"
-    assert kept[0]["train_loss"] != pytest.approx(kept[1]["train_loss"], **CLOSE), "two views that differ"
 
 
 def test_rows_are_those_of_the_samples_asked_for(any_net, tiny_domain):
