@@ -230,6 +230,8 @@ def run_all(
                 ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                for worker in multiprocessing.active_children():
+                    worker.terminate()  # or Ctrl-C would wait for runs that nobody wants any more
                 raise
     return results
 
