@@ -2,10 +2,9 @@
 
 python benchmarks/against_tutorial.py [--quick]
 
-Same pictures of solar, same split, same pretrained EfficientNet-Lite0, batches of 32. The tutorial's loop ("ConvNet as
+Same pictures of solar, decoded in memory, same split, same EfficientNet-Lite0, batches of 32. The tutorial ("ConvNet as
 fixed feature extractor", https://pytorch.org/tutorials/beginner/transfer_learning_tutorial.html) runs the whole network
-over training and validation pictures in every epoch; `fit` runs the frozen groups once for each view. Decoded pictures
-lie in memory for both; the time holds everything after loading pictures and network, filling the cache too. Each
+in every epoch; `fit` runs the frozen groups once for each view, and the time holds the filling of the cache. Each
 measurement is a process of its own, in turns. Accuracy stands beside it: the recipes differ in optimizer and rate.
 """
 
@@ -67,7 +66,7 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         best, path = 0.0, Path(folder) / "best.pt"
         torch.save(model.state_dict(), path)
-        for _ in tqdm(range(epochs), desc="Tutorial", leave=False, disable=None):
+        for _ in range(epochs):
             for phase in ("train", "val"):
                 model.train(phase == "train")
                 loss_sum, correct = 0.0, 0
@@ -81,29 +80,30 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
                             loss.backward()
                             optimizer.step()
                     loss_sum += loss.item() * len(inputs)
-                    correct += torch.sum(predicted == labels)
+                    correct += int(torch.sum(predicted == labels))
                 if phase == "train":
                     scheduler.step()
-                elif float(correct) / len(data[phase]) > best:
-                    best = float(correct) / len(data[phase])
+                elif correct / len(data[phase]) > best:
+                    best = correct / len(data[phase])
                     torch.save(model.state_dict(), path)
         model.load_state_dict(torch.load(path, weights_only=True))
     seconds = perf_counter() - started
 
     model.eval()
+    batches = DataLoader(Pictures(domain, domain.test), batch_size=64)
     with torch.no_grad():
-        right = [model(x).argmax(1) == y for x, y in DataLoader(Pictures(domain, domain.test), batch_size=64)]
-    return seconds, best, float(torch.cat(right).float().mean())
+        right = torch.cat([model(inputs).argmax(1) == labels for inputs, labels in batches])
+    return seconds, best, float(right.float().mean())
 
 
 def lab(domain, epochs: int, augmentation: tuple[str, ...]) -> tuple[float, float, float]:
     """The same three numbers for `fit`, at the rate that the lab's feature extraction uses."""
     model = build_feature_extractor(NAME, len(domain.classes))
-    settings = Settings(epochs=epochs, base_lr=1e-2, augmentation=augmentation, views=4, device="cpu")
+    settings = Settings(epochs=epochs, base_lr=1e-2, augmentation=augmentation, device="cpu")  # views=4
     started = perf_counter()
     history = fit(model, domain, settings)
-    seconds = perf_counter() - started
-    return seconds, history["validation_accuracy"].max(), evaluate(model, domain, "test", settings).accuracy
+    seconds, best = perf_counter() - started, history["validation_accuracy"].max()
+    return seconds, best, evaluate(model, domain, "test", settings).accuracy
 
 
 VARIANTS = {
@@ -134,9 +134,9 @@ def main() -> None:
         return
 
     results = {variant: [] for variant in VARIANTS}
+    told = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in CONDITIONS]
     for _ in tqdm(range(arguments.rounds), desc="Rounds"):
         for variant in VARIANTS:
-            told = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in CONDITIONS]
             command = [sys.executable, __file__, "--variant", variant, *told]
             answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             results[variant].append(json.loads(answer.splitlines()[-1]))
@@ -145,8 +145,9 @@ def main() -> None:
         seconds, validation, test = map(median, zip(*numbers, strict=True))
         rows.append({"variant": variant, "seconds": seconds, "validation": validation, "test": test})
         rows[-1]["times_faster"] = rows[0]["seconds"] / seconds
-    told = {name: getattr(arguments, name) for name in (*CONDITIONS, "rounds")}
-    save("against_tutorial", rows, provenance(threads=arguments.threads), keep=not arguments.quick, **told)
+    conditions = {name: getattr(arguments, name) for name in (*CONDITIONS, "rounds")}
+    origin = provenance(threads=arguments.threads)
+    save("against_tutorial", rows, origin, keep=not arguments.quick, **conditions)
 
 
 if __name__ == "__main__":

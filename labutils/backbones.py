@@ -138,7 +138,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     WeightsError
         When the file is truncated or altered.
     """
-    expected = re.search(r"-([0-9a-f]{8,})\.pth$", path.name).group(1)
+    expected = hash_in(path.name)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if not found.startswith(expected):
         raise WeightsError(
@@ -146,6 +146,11 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             "Delete the file and get it again (pip install --force-reinstall, or a new download)"
         )
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def hash_in(file_name: str) -> str:
+    """First digits of the SHA-256 that torch's model files carry at the end of their names."""
+    return re.search(r"-([0-9a-f]{8,})\.pth$", file_name).group(1)
 
 
 def _lite0_weights() -> dict[str, torch.Tensor]:
@@ -163,8 +168,8 @@ def _torchvision_weights(name: str) -> Callable[[], dict[str, torch.Tensor]]:
         if not path.exists():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                torch.hub.download_url_to_file(url, str(path))
-            except OSError as error:
+                torch.hub.download_url_to_file(url, str(path), hash_prefix=hash_in(path.name))
+            except (OSError, RuntimeError) as error:  # RuntimeError: what came has another hash
                 raise WeightsError(
                     f"The weights of {name} are not on this machine and could not be downloaded ({error}). "
                     f"Fetch {url} where there is a network and put the file into {path.parent}, or use "

@@ -54,17 +54,18 @@ class Progress:
 
 def save_checkpoint(path: str | Path, identity: dict, progress: Progress, optimizer, scaler) -> None:
     """Write all that is needed to go on; the file is whole or the older one stays."""
+    content = {
+        "format": FORMAT,
+        "identity": identity,
+        "progress": vars(progress),
+        "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),
+    }
     with whole_file(path) as temporary:
-        torch.save(
-            {
-                "format": FORMAT,
-                "identity": identity,
-                "progress": vars(progress),
-                "optimizer": optimizer.state_dict(),
-                "scaler": scaler.state_dict(),
-            },
-            temporary,
-        )
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # so torch reports a disk that is full
+            raise OSError(str(error).splitlines()[0]) from error
 
 
 def load_checkpoint(

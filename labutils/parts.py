@@ -43,7 +43,7 @@ def feature_extraction(plan: Plan) -> str:
         plan,
         "feature_extraction",
         history,
-        plot_history(history[history["seed"] == plan.seeds[0]], plan.title),
+        plot_history(history[history["seed"] == plan.seeds[0]], f"{plan.title}; the first is shown"),
     )
     end = intervals(pd.DataFrame(results).assign(part=1), ["part"]).iloc[0]
     unmoved = all(result["frozen_unmoved"] for result in results)
@@ -81,7 +81,7 @@ def partial_finetuning(plan: Plan) -> str:
     )
     best = means.loc[means["mean"].idxmax()]
     return (
-        f"Best mean with the last {best['trained_groups']:.0f} groups trained: {_percent(best['mean'], best['low'], best['high'])}. "
+        f"Best mean, with {best['trained_groups']:.0f} of the groups trained: {_percent(best['mean'], best['low'], best['high'])}. "
         "More than one group: the head first, then the block at a tenth of the rate.\n\n"
         f"{_markdown(means)}\n\n![Test accuracy and time over the number of trained groups](partial_finetuning.png)"
     )

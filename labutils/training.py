@@ -76,8 +76,10 @@ def fit(
     identity = {
         "settings": settings.digest,
         "plan": [[*stage.groups, stage.epochs, stage.base_lr] for stage in stages],
-        "pictures": [domain.fingerprint, domain.train.tolist()],
+        "pictures": [domain.fingerprint, domain.train.tolist(), domain.validation.tolist()],
         "backbone": model.backbone,
+        "head": repr(model.head),  # tells outputs and dropout
+        "start": "pretrained" if model.stored_statistics else "random",
         "rates": trainer.rates,
     }
     progress = None
