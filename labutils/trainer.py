@@ -107,6 +107,9 @@ class Trainer:
                 if self.device.type == "cpu" or i % 50 == 49 or i + 1 == len(batches):
                     self._check_finite(losses, epoch * len(batches))
                 self.update()
+        # A loss is computed before its update, so the last update of an epoch needs a look of its own.
+        if not torch.stack([p.isfinite().all() for p in self.model.parameters() if p.requires_grad]).all():
+            raise TrainingDiverged(self._not_a_number("weights are", (epoch + 1) * len(batches)))
         sizes = torch.tensor([len(batch) for batch in batches], device=self.device)
         return float((torch.stack(losses) * sizes).sum() / sizes.sum()), int(correct) / int(sizes.sum())
 
@@ -136,11 +139,15 @@ class Trainer:
     def _check_finite(self, losses: list[torch.Tensor], first_step: int) -> None:
         finite = torch.stack(losses).isfinite()
         if not finite.all():
-            step, rate = first_step + int((~finite).nonzero()[0]) + 1, self.optimizer.param_groups[-1]["lr"]
-            raise TrainingDiverged(
-                f"The loss is not a number at step {step}, head rate {rate:.3g}. The model holds the weights of the "
-                "last good epoch. Use a lower base_lr (lr_finder suggests one), or bfloat16 instead of float16"
-            )
+            step = first_step + int((~finite).nonzero()[0]) + 1
+            raise TrainingDiverged(self._not_a_number("loss is", step))
+
+    def _not_a_number(self, what: str, step: int) -> str:
+        rate = self.optimizer.param_groups[-1]["lr"]
+        return (
+            f"The {what} not a number at step {step}, head rate {rate:.3g}. The model holds the weights of the last "
+            "good epoch. Use a lower base_lr (lr_finder suggests one), or bfloat16 instead of float16"
+        )
 
 
 def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> Evaluation:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from helpers import changed, numbers, snapshot
 
-from labutils import Settings, Stage, fit, freeze_all_but, partial_finetune
+from labutils import Evaluation, Settings, Stage, fit, freeze_all_but, partial_finetune
 from labutils.checkpoints import load_checkpoint, save_checkpoint
 from labutils.optimizers import discriminative_lr_optimizer
+from labutils.trainer import Trainer
 
 OPTIONS = Settings(batch_size=8, base_lr=0.01, augmentation=("flip", "crop"), views=2)
 
@@ -76,6 +77,26 @@ def test_patience_loss_scale_and_rare_validation_are_resumed_too(tiny_net, tiny_
         resumed, history = run(tiny_net, tiny_domain, options, checkpoint=file)
         assert str(numbers(history)) == str(numbers(whole))  # as text, for NaN equals NaN there
         assert not changed(snapshot(net), resumed)
+
+
+def test_the_best_weights_before_the_interruption_are_still_the_best_after_it(
+    any_net, tiny_domain, tmp_path, monkeypatch
+):
+    empty = torch.empty(0)
+
+    def go(accuracies, hook=None):
+        scores = iter(accuracies)
+        monkeypatch.setattr(
+            Trainer, "evaluate", lambda self, ids: Evaluation(1.0, next(scores), empty, empty)
+        )
+        return run(any_net, tiny_domain, checkpoint=tmp_path / "run.pt", on_epoch=hook)
+
+    with pytest.raises(KeyboardInterrupt):
+        go((0.9, 0.1, 0.1), interrupt_after(3))
+    best = torch.load(tmp_path / "run.pt", weights_only=True)["progress"]["best"]
+    net, history = go((0.5, 0.6))
+    assert history["validation_accuracy"].tolist() == [0.9, 0.1, 0.5, 0.6]
+    assert not changed(best, net), "the weights after the first epoch"
 
 
 def test_a_finished_run_is_read_and_not_trained_again(tiny_net, tiny_domain, tmp_path):
