@@ -73,5 +73,5 @@ def read_json(path: str | Path) -> Any | None:
     """Read JSON from ``path``; ``None`` when the file is missing or not whole."""
     try:
         return json.loads(Path(path).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):  # ValueError: no JSON, or no text at all
         return None

@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
@@ -27,15 +28,17 @@ def run_checkpointed(groups: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
 @contextmanager
 def unmoved_statistics(group: nn.Module) -> Iterator[None]:
     """BatchNorm normalises by the batch inside the block, without moving its running statistics again."""
-    tracking = [
-        m
-        for m in group.modules()
-        if isinstance(m, nn.modules.batchnorm._NormBase) and m.track_running_stats and m.training
+    norms = [
+        module for module in group.modules() if isinstance(module, BatchNorm) and module.track_running_stats
     ]
+    before = [(module, module.momentum, module.num_batches_tracked.clone()) for module in norms]
     try:
-        for module in tracking:
-            module.track_running_stats = False
+        for module in norms:
+            module.momentum = (
+                0.0  # the new statistics weigh nothing; switching them off would save other tensors
+            )
         yield
     finally:
-        for module in tracking:
-            module.track_running_stats = True
+        for module, momentum, count in before:
+            module.momentum = momentum
+            module.num_batches_tracked.copy_(count)
