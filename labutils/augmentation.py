@@ -16,7 +16,7 @@ class Augmentation:
     ----------
     names : tuple of str
         Any of "flip", "vertical_flip", "quarter_turns" (0, 90, 180 or 270°), "crop" (60 to 100 % of the area,
-        scaled back) and "jitter" (brightness and contrast ± 20 %); applied in this order.
+        scaled back) and "jitter" (brightness ± 0.2 of white, contrast 0.8 to 1.2 times); applied in this order.
     samples : int
         Pictures in the data set.
     image_size : int

@@ -61,7 +61,9 @@ class Trainer:
             )
         self.optimizer = optimizer
         self.rates = [group["lr"] / first_rate for group in optimizer.param_groups]  # relative to the head's
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "float16")
+        # torch's first scale of 65536 skips the first dozen steps, which a short fine-tuning cannot spare.
+        half = settings.precision == "float16"
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1024.0, enabled=half)
         self.cache = cache if cache is not None else ActivationCache(settings.cache_limit_gb)
         self.steps_per_epoch = math.ceil(len(domain.train) / settings.batch_size)
 
