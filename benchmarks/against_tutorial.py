@@ -56,12 +56,11 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
     model.classifier = nn.Linear(model.classifier.in_features, len(domain.classes))
     train = Pictures(domain, domain.train, transforms.RandomHorizontalFlip())
     data = {"train": train, "val": Pictures(domain, domain.validation)}
-    # No worker processes: starting them anew in every phase costs more than they save here.
+    # No worker processes: starting them in every phase would only slow it down.
     loaders = {phase: DataLoader(data[phase], batch_size=32, shuffle=True) for phase in data}
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.classifier.parameters(), lr=0.001, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)
-
     started = perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         best, path = 0.0, Path(folder) / "best.pt"
@@ -74,13 +73,12 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
                     optimizer.zero_grad()
                     with torch.set_grad_enabled(phase == "train"):
                         outputs = model(inputs)
-                        predicted = outputs.max(1).indices
                         loss = criterion(outputs, labels)
                         if phase == "train":
                             loss.backward()
                             optimizer.step()
                     loss_sum += loss.item() * len(inputs)
-                    correct += int(torch.sum(predicted == labels))
+                    correct += int(torch.sum(outputs.argmax(1) == labels))
                 if phase == "train":
                     scheduler.step()
                 elif correct / len(data[phase]) > best:
@@ -88,7 +86,6 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
                     torch.save(model.state_dict(), path)
         model.load_state_dict(torch.load(path, weights_only=True))
     seconds = perf_counter() - started
-
     model.eval()
     batches = DataLoader(Pictures(domain, domain.test), batch_size=64)
     with torch.no_grad():
@@ -99,7 +96,7 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
 def lab(domain, epochs: int, augmentation: tuple[str, ...]) -> tuple[float, float, float]:
     """The same three numbers for `fit`, at the rate that the lab's feature extraction uses."""
     model = build_feature_extractor(NAME, len(domain.classes))
-    settings = Settings(epochs=epochs, base_lr=1e-2, augmentation=augmentation, device="cpu")  # views=4
+    settings = Settings(epochs=epochs, base_lr=1e-2, augmentation=augmentation, device="cpu")
     started = perf_counter()
     history = fit(model, domain, settings)
     seconds, best = perf_counter() - started, history["validation_accuracy"].max()
@@ -122,11 +119,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each variant, in turns")
     parser.add_argument("--threads", type=int, default=2, help="computing threads of each process")
     parser.add_argument("--quick", action="store_true", help="96 pictures of 64 px, one round")
-    parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)  # in a process of its own
+    parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.pictures, arguments.image_size, arguments.rounds = 96, 64, 1
-    if arguments.variant:
+    if arguments.variant:  # one measurement, in a process of its own
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(0)
         domain = load("solar", arguments.image_size).labelled(arguments.pictures, seed=0)
@@ -140,7 +137,7 @@ def main() -> None:
             command = [sys.executable, __file__, "--variant", variant, *told]
             answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             results[variant].append(json.loads(answer.splitlines()[-1]))
-    rows: list[dict] = []
+    rows = []
     for variant, numbers in results.items():
         seconds, validation, test = map(median, zip(*numbers, strict=True))
         rows.append({"variant": variant, "seconds": seconds, "validation": validation, "test": test})
