@@ -48,7 +48,7 @@ class Pictures(TensorDataset):
 
 
 def tutorial(domain, epochs: int) -> tuple[float, float, float]:
-    """Seconds, best validation accuracy and test accuracy of the tutorial's `train_model`."""
+    """Seconds, best validation accuracy and test accuracy of the tutorial's `train_model`, no worker processes."""
     model = BACKBONES[NAME].make()
     fill(model, BACKBONES[NAME].weights(), NAME)
     for parameter in model.parameters():
@@ -56,7 +56,6 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
     model.classifier = nn.Linear(model.classifier.in_features, len(domain.classes))
     train = Pictures(domain, domain.train, transforms.RandomHorizontalFlip())
     data = {"train": train, "val": Pictures(domain, domain.validation)}
-    # No worker processes: starting them in every phase would only slow it down.
     loaders = {phase: DataLoader(data[phase], batch_size=32, shuffle=True) for phase in data}
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.classifier.parameters(), lr=0.001, momentum=0.9)
@@ -142,9 +141,8 @@ def main() -> None:
         seconds, validation, test = map(median, zip(*numbers, strict=True))
         rows.append({"variant": variant, "seconds": seconds, "validation": validation, "test": test})
         rows[-1]["times_faster"] = rows[0]["seconds"] / seconds
-    conditions = {name: getattr(arguments, name) for name in (*CONDITIONS, "rounds")}
-    origin = provenance(threads=arguments.threads)
-    save("against_tutorial", rows, origin, keep=not arguments.quick, **conditions)
+    how = {name: getattr(arguments, name) for name in (*CONDITIONS, "rounds")}
+    save("against_tutorial", rows, provenance(threads=arguments.threads), keep=not arguments.quick, **how)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ SAFE_AUGMENTATION = {
     "textures": ("flip", "vertical_flip", "quarter_turns"),
     "solar": ("flip", "vertical_flip", "quarter_turns"),
 }
-DEFAULT_LABELS = {"textures": (60, 240, 720), "solar": (50, 200, 800), "digits": (50, 250, 2000)}
+DEFAULT_LABELS = {"textures": (60, 240, 720), "solar": (50, 200, 800), "digits": (50, 250, 3000)}
 
 
 def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
