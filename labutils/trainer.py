@@ -94,7 +94,7 @@ class Trainer:
         """One pass over the training pictures. Returns mean loss and accuracy."""
         batches = self.batches(epoch)
         source = self.inputs.lookup(self.domain.train, self.inputs.view(epoch))
-        self.model.train()
+        self.suffix.train()  # the prefix always runs in evaluation mode
         losses, correct = [], 0
         with torch.random.fork_rng():  # dropout draws from a seed of this epoch, and leaves no trace
             torch.manual_seed(derived_seed(self.settings.seed, "dropout", epoch))
