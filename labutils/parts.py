@@ -11,7 +11,7 @@ from labutils.files import whole_file
 from labutils.lr_finder import lr_finder
 from labutils.optimizers import group_rates
 from labutils.plan import Plan
-from labutils.runs import FEATURES, FULL, MEASURED, PARTIAL, open_domain, run_all
+from labutils.runs import FEATURES, MEASURED, PARTIAL, open_domain, run_all
 from labutils.settings import Settings
 from labutils.tables import effective_data, intervals
 
@@ -93,7 +93,7 @@ def discriminative_rates(plan: Plan) -> str:
 
     cases = [(decay, seed) for decay in plan.decays for seed in plan.seeds]
     runs = [
-        plan.run(replace(FULL, name=PARTIAL.name, groups=max(plan.trained_groups), lr_decay=decay), seed)
+        plan.run(replace(PARTIAL, groups=max(plan.trained_groups), lr_decay=decay), seed)
         for decay, seed in cases
     ]
     results = run_all(runs, plan.store, plan.workers, "Decay of the rate")
@@ -101,7 +101,7 @@ def discriminative_rates(plan: Plan) -> str:
     rows, ends = [], []
     for (decay, seed), result in zip(cases, results, strict=True):
         ends.append({"decay": decay, "seed": seed, "test_accuracy": result["test_accuracy"]})
-        rates = group_rates(model, FULL.base_lr / 10, decay)
+        rates = group_rates(model, PARTIAL.base_lr / 10, decay)
         rows += [
             {"decay": decay, "seed": seed, "group": g, "learning_rate": rates[g], "movement": m}
             for g, m in result["movement"].items()

@@ -11,7 +11,7 @@ from labutils.activation_cache import ActivationCache, Inputs, autocast, picture
 from labutils.freezing import Stage, freeze_all_but
 from labutils.gradient_checkpointing import run_checkpointed
 from labutils.groups import LayerGroups, inference
-from labutils.optimizers import discriminative_lr_optimizer, schedule_shape
+from labutils.optimizers import discriminative_lr_optimizer, schedule_shape, trainable_parameters
 from labutils.progress import progress_bar
 from labutils.settings import derived_seed, pick_device
 
@@ -107,10 +107,11 @@ class Trainer:
                 correct = correct + right
                 # Reading a number makes a GPU wait, so there not at every step.
                 if self.device.type == "cpu" or i % 50 == 49 or i + 1 == len(batches):
-                    self._check_finite(losses, epoch * len(batches))
+                    unseen = i // 50 * 50
+                    self._check_finite(losses[unseen:], epoch * len(batches) + unseen)
                 self.update()
         # A loss is computed before its update, so the last update of an epoch needs a look of its own.
-        if not torch.stack([p.isfinite().all() for p in self.model.parameters() if p.requires_grad]).all():
+        if not torch.stack([p.isfinite().all() for p in trainable_parameters(self.model)]).all():
             raise TrainingDiverged(self._not_a_number("weights are", (epoch + 1) * len(batches)))
         sizes = torch.tensor([len(batch) for batch in batches], device=self.device)
         return float((torch.stack(losses) * sizes).sum() / sizes.sum()), int(correct) / int(sizes.sum())

@@ -125,7 +125,8 @@ def fit(
                 model.load_state_dict(progress.best)
             progress.stage, progress.epoch, progress.stale = progress.stage + 1, 0, 0
     freeze_all_but(model, stages[-1].groups)
-    model.load_state_dict(progress.best if settings.keep_best else progress.weights)
+    if settings.keep_best:
+        model.load_state_dict(progress.best)
     model.eval()
     return pd.DataFrame(progress.rows)
 
