@@ -1,10 +1,10 @@
-"""Peak resident memory of a command with all its processes, and what importing the lab adds to torch.
+"""Peak memory of a command with all its processes, and what importing the lab adds to torch.
 
 python benchmarks/memory.py                                  solution.py --quick
 python benchmarks/memory.py -- python solution.py --outputs OUTPUTS
 
-The resident sets of the process tree are added up, looked at twenty times a second. Pages that processes share count
-once for each, so the sum is an upper bound.
+What the processes of the tree hold in memory is added up, looked at five times a second. On Linux a page that several
+processes share counts once in all (proportional set size); elsewhere once for each, so that the sum is an upper bound.
 """
 
 import argparse
@@ -27,7 +27,7 @@ print(perf_counter() - started)
 """
 
 
-def peak_memory(command: list[str], interval: float = 0.05) -> tuple[float, int, float]:
+def peak_memory(command: list[str], interval: float = 0.2) -> tuple[float, int, float]:
     """Run ``command`` to its end. Returns peak memory (GB), most processes at a time, and seconds.
 
     Raises
@@ -38,7 +38,7 @@ def peak_memory(command: list[str], interval: float = 0.05) -> tuple[float, int,
     peak, most, started = 0, 0, time.perf_counter()
     with psutil.Popen(command, cwd=ROOT) as process:
         while process.poll() is None:
-            sizes = _resident(process)
+            sizes = _held(process)
             peak, most = max(peak, sum(sizes)), max(most, len(sizes))
             time.sleep(interval)
     if process.returncode:
@@ -46,14 +46,15 @@ def peak_memory(command: list[str], interval: float = 0.05) -> tuple[float, int,
     return peak / 1e9, most, time.perf_counter() - started
 
 
-def _resident(process: psutil.Process) -> list[int]:
+def _held(process: psutil.Process) -> list[int]:
     """Bytes in memory of a process and of each of its descendants."""
     sizes = []
-    try:
-        for each in (process, *process.children(recursive=True)):
-            sizes.append(each.memory_info().rss)
-    except psutil.NoSuchProcess:  # ended between the list and the look
-        pass
+    for each in (process, *process.children(recursive=True)):
+        try:
+            held = each.memory_full_info() if psutil.LINUX else each.memory_info()
+        except psutil.NoSuchProcess:  # ended between the list and the look
+            continue
+        sizes.append(held.pss if psutil.LINUX else held.rss)
     return sizes
 
 

@@ -14,7 +14,7 @@ from time import perf_counter
 
 import torch
 
-from labutils.activation_cache import ActivationCache, weights_digest
+from labutils.activation_cache import ActivationCache
 from labutils.backbones import build_feature_extractor
 from labutils.domains import Domain, folder, load
 from labutils.files import read_json, write_json
@@ -124,12 +124,14 @@ class Run:
             model, plan.groups or len(model), how=plan.how, epochs=settings.epochs, base_lr=plan.base_lr
         )
         trained = {name for stage in stages for name in stage.groups}
-        frozen = [group for name, group in model.named_children() if name not in trained]
-        frozen_before = [weights_digest(group) for group in frozen]
         history = fit(model, few, settings, stages, cache=_shared_cache(settings.cache_limit_gb))
         result = {
             "validation_accuracy": float(history["validation_accuracy"].iloc[-1]),
-            "frozen_unmoved": frozen_before == [weights_digest(group) for group in frozen],
+            "frozen_unmoved": all(
+                torch.equal(before[name].cpu(), tensor.cpu())
+                for name, tensor in model.state_dict().items()
+                if name.split(".")[0] not in trained
+            ),
             "movement": _movement(before, model),
             "history": history.to_dict("records"),
         }
