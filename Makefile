@@ -11,7 +11,8 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --nbval notebooks
-	$(BIN)/python -m pytest --doctest-modules --cov --cov-report=term -m "not claims" labutils tests
+	$(BIN)/python -m pytest tests/test_browser.py
+	$(BIN)/python -m pytest --doctest-modules --cov --cov-report=term -m "not claims and not browser" labutils tests
 
 # What the lab says of transfer learning, on real pictures over three seeds: longer than all other tests together
 claims: .venv/ready

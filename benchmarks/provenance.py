@@ -40,7 +40,9 @@ def provenance(device: str = "cpu", seeds: tuple[int, ...] = (0,), threads: int 
     }
 
 
-def save(name: str, rows: list[dict], origin: Mapping, *, keep: bool = True, **conditions) -> None:
+def save(
+    name: str, rows: list[dict] | pd.DataFrame, origin: Mapping, *, keep: bool = True, **conditions
+) -> None:
     """Print the table; unless it was a trial, write it and how it was measured to ``results/name.csv`` and ``.json``."""
     table = pd.DataFrame(rows)
     print(f"\n{table.to_string(index=False, float_format=lambda value: f'{value:.4g}')}")

@@ -3,7 +3,7 @@
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -109,8 +109,11 @@ class Run:
         )
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
-    def execute(self) -> dict:
-        """Train and evaluate. Returns accuracies (0 to 1), seconds, and ``history``, a list of rows an epoch."""
+    def execute(self, on_epoch: Callable[[dict], bool | None] | None = None) -> dict:
+        """Train and evaluate; ``on_epoch`` as in `fit`.
+
+        Returns accuracies (0 to 1), seconds, and ``history``, a list of rows an epoch.
+        """
         started = perf_counter()
         domain = open_domain(self.domain, self.image_size)
         few = domain.labelled(self.labels, self.seed)
@@ -124,7 +127,8 @@ class Run:
             model, plan.groups or len(model), how=plan.how, epochs=settings.epochs, base_lr=plan.base_lr
         )
         trained = {name for stage in stages for name in stage.groups}
-        history = fit(model, few, settings, stages, cache=_shared_cache(settings.cache_limit_gb))
+        cache = _shared_cache(settings.cache_limit_gb)
+        history = fit(model, few, settings, stages, cache=cache, on_epoch=on_epoch)
         result = {
             "validation_accuracy": float(history["validation_accuracy"].iloc[-1]),
             "frozen_unmoved": all(
@@ -140,7 +144,7 @@ class Run:
         if self.test:
             from sklearn.metrics import balanced_accuracy_score
 
-            seen = evaluate(model, domain, "test", settings, _shared_cache(settings.cache_limit_gb))
+            seen = evaluate(model, domain, "test", settings, cache)
             result["test_accuracy"] = seen.accuracy
             answers = seen.logits.argmax(1)
             result["test_balanced_accuracy"] = float(balanced_accuracy_score(seen.labels, answers))
