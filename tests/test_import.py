@@ -31,6 +31,7 @@ ROOMS = (
         "lr_finder",
     ),
     *("tables", "runs", "experiments", "plan", "parts", "report"),
+    *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
     *("costs", "measured", "surface", "live", "panels", "widgets", "exercises"),
 )
 FOLDER = Path(labutils.__file__).parent

@@ -1,0 +1,185 @@
+"""A shift of the input, and which block of groups to tune for it (Lee et al. 2023, "Surgical fine-tuning")."""
+
+import copy
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from labutils.activation_cache import ActivationCache
+from labutils.backbones import build_feature_extractor
+from labutils.domains import Domain
+from labutils.files import read_json, write_json
+from labutils.freezing import partial_finetune
+from labutils.groups import LayerGroups
+from labutils.progress import progress_bar
+from labutils.runs import open_domain
+from labutils.settings import Settings
+from labutils.training import evaluate, fit
+
+# Of nine groups: three that see fine detail, three in the middle, two before the head.
+BLOCKS: dict[str, str | tuple[str, str]] = {
+    "first": ("stem", "layer2"),
+    "middle": ("layer3", "layer5"),
+    "last": ("layer6", "layer7"),
+    "head": "head",
+    "all": ("stem", "head"),
+}
+
+# Few pictures, so many passes; the weights of the last epoch, so that nothing is chosen inside a run.
+ADAPTING = Settings(epochs=15, batch_size=16, keep_best=False, validate_every=15)
+
+
+def inverted(images: torch.Tensor) -> torch.Tensor:
+    """Dark becomes bright, as in a photographic negative. Takes and gives uint8."""
+    return 255 - images
+
+
+def blurred(images: torch.Tensor, width: int = 5) -> torch.Tensor:
+    """Each pixel becomes the mean of a square of ``width`` pixels around it. Takes and gives uint8 (N, C, S, S)."""
+    around = F.pad(images.float(), (width // 2,) * 4, mode="replicate")
+    return F.avg_pool2d(around, width, stride=1).round().to(torch.uint8)
+
+
+SHIFTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"inverted": inverted, "blurred": blurred}
+
+
+def shifted(domain: Domain, shift: str) -> Domain:
+    """The same pictures, labels and splits after a shift of the input; what is to be recognised stays the same.
+
+    Raises
+    ------
+    ValueError
+        Unknown shift; the message lists those there are.
+    """
+    if shift not in SHIFTS:
+        raise ValueError(f"Unknown shift {shift!r}: use one of {', '.join(SHIFTS)}")
+    return replace(domain, name=f"{domain.name}, {shift}", images=SHIFTS[shift](domain.images))
+
+
+def train_source(
+    domain: Domain, backbone: str = "efficientnet_lite0", *, seed: int = 0, epochs: int = 10
+) -> LayerGroups:
+    """A network that knows the pictures as they were before the shift: a head trained on frozen features."""
+    model = build_feature_extractor(backbone, len(domain.classes), seed=seed)
+    fit(model, domain, Settings(epochs=epochs, base_lr=1e-2, seed=seed))
+    return model
+
+
+def adapt(
+    source: LayerGroups,
+    domain: Domain,
+    groups: int | str | tuple[str, str],
+    base_lr: float,
+    settings: Settings = ADAPTING,
+) -> LayerGroups:
+    """A copy of ``source`` in which one block was trained on the training pictures of ``domain``; the head is kept.
+
+    Parameters
+    ----------
+    source : LayerGroups
+        Not changed.
+    groups : int, str or (str, str)
+        See `labutils.freezing.block`. Nothing else is trained, and the head only if it is in the block.
+    base_lr : float
+        One rate for all groups of the block, so that a shallow block is not slowed down.
+    settings : Settings
+        Its ``base_lr`` and ``lr_decay`` are not used.
+    """
+    model = copy.deepcopy(source)
+    settings = replace(settings, base_lr=base_lr, lr_decay=1.0)
+    stages = partial_finetune(model, groups, epochs=settings.epochs, base_lr=base_lr, head=False)
+    fit(model, domain, settings, stages)
+    return model
+
+
+def surgical_experiment(
+    domain: str | Domain = "textures",
+    shifts: Sequence[str] = tuple(SHIFTS),
+    blocks: dict[str, str | tuple[str, str]] = BLOCKS,
+    rates: Sequence[float] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    *,
+    labels: int = 60,
+    settings: Settings = ADAPTING,
+    seeds: Sequence[int] = (0, 1, 2),
+    image_size: int = 64,
+    backbone: str = "efficientnet_lite0",
+    store: str | Path | None = None,
+) -> pd.DataFrame:
+    """Train a source network, shift its pictures, and tune one block at a time with few labels.
+
+    Parameters
+    ----------
+    domain : str or Domain, default "textures"
+        The source network gets all of its training pictures, as they are.
+    shifts : sequence of str
+        Names in `SHIFTS`.
+    blocks : dict of str to block
+        See `labutils.freezing.block`.
+    rates : sequence of float
+        Each block is tuned with each of them: blocks of different depth want different rates. Choose by the
+        validation accuracy (`at_best_rate`).
+    labels : int, default 60
+        Labelled pictures after the shift, drawn by each seed.
+    store : path, optional
+        Folder for a file a seed and shift, written as soon as it is done.
+
+    Returns
+    -------
+    DataFrame
+        A row for each seed, shift, block and rate: shift, block, base_lr, seed, ``unshifted`` and ``before`` (test
+        accuracy of the source network on pictures as they were, and on shifted ones), validation_accuracy and
+        test_accuracy (of the adapted network, on shifted pictures).
+    """
+    original, tables = open_domain(domain, image_size), []
+    told = (original.fingerprint, backbone, blocks, tuple(rates), labels, settings.digest, image_size)
+    with progress_bar(total=len(seeds) * len(shifts) * len(blocks) * len(rates), desc="Surgery") as bar:
+        for seed in seeds:
+            source = None
+            for shift in shifts:
+                key = hashlib.sha256(repr((told, seed, shift)).encode()).hexdigest()[:16]
+                file = Path(store) / f"surgical-{key}.json" if store else None
+                rows = read_json(file) if file else None
+                if rows is None:
+                    source = source or train_source(original, backbone, seed=seed)
+                    changed = shifted(original, shift).labelled(labels, seed)
+                    rows = _operate(source, original, changed, shift, blocks, rates, seed, settings, bar)
+                    if file:
+                        write_json(file, rows)
+                tables.append(pd.DataFrame(rows))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _operate(source, original, changed, shift, blocks, rates, seed, settings, bar) -> list[dict]:
+    settings, cache = replace(settings, seed=seed), ActivationCache()
+    knew = evaluate(source, original, "test").accuracy
+    before = evaluate(source, changed, "test").accuracy
+    rows = []
+    for name, groups in blocks.items():
+        for rate in rates:
+            model = adapt(source, changed, groups, rate, settings)
+            rows.append(
+                {
+                    "shift": shift,
+                    "block": name,
+                    "base_lr": rate,
+                    "seed": seed,
+                    "unshifted": knew,
+                    "before": before,
+                    "validation_accuracy": evaluate(model, changed, "validation", cache=cache).accuracy,
+                    "test_accuracy": evaluate(model, changed, "test", cache=cache).accuracy,
+                }
+            )
+            bar.update()
+    return rows
+
+
+def at_best_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each shift, block and seed the row whose rate did best on validation; the lowest rate of several."""
+    ordered = table.sort_values("base_lr", kind="stable")
+    best = ordered.groupby(["shift", "block", "seed"], sort=False)["validation_accuracy"].idxmax()
+    return table.loc[sorted(best)].reset_index(drop=True)
