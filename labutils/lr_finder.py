@@ -204,18 +204,23 @@ def suggest(rates, losses) -> tuple[pd.DataFrame, dict[str, float], str | None]:
     # The blow-up at the end is no noise, so the noise is judged up to the lowest point.
     lowest = int(smoothed.argmin())
     start = float(np.median(smoothed[: max(3, usable // 10)]))
+    # The first loss is that of the untouched weights; a test that begins too high has blown up right after it,
+    # and coming down from there is no learning.
+    start = min(start, raw[0] + abs(raw[0]))
     fall = start - smoothed[lowest]
     steps = np.diff(raw[: max(lowest, usable // 2) + 1])
     noise = 1.4826 * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2)
     noise_after_smoothing = noise / math.sqrt(2 * math.sqrt(math.pi) * width)
     # The lowest of many noisy points lies some deviations down by chance alone.
     if fall <= max(6 * noise_after_smoothing, 0.02 * abs(start)):
-        rising = smoothed[-1] > start + max(6 * noise_after_smoothing, 0.02 * abs(start))
+        # Where the loss has doubled, its noise has grown with it and is no excuse.
+        rising = smoothed.max() > start + max(min(6 * noise_after_smoothing, abs(start)), 0.02 * abs(start))
         if rising:
             return (
                 curve,
                 {},
-                "the loss only rises: even the lowest rate is too high, or the gradient points the wrong way",
+                "the loss rises before it has fallen by more than its noise: begin with a lower rate, or use larger "
+                "batches, which are less noisy",
             )
         return curve, {}, "the loss is flat: no rate in the range makes it fall by more than its noise"
 

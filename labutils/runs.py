@@ -19,6 +19,7 @@ from labutils.backbones import build_feature_extractor
 from labutils.domains import Domain, folder, load
 from labutils.files import read_json, write_json
 from labutils.freezing import partial_finetune
+from labutils.movement import movement
 from labutils.progress import progress_bar
 from labutils.settings import Settings, pick_device
 from labutils.training import evaluate, fit
@@ -136,7 +137,7 @@ class Run:
                 for name, tensor in model.state_dict().items()
                 if name.split(".")[0] not in trained
             ),
-            "movement": _movement(before, model),
+            "movement": movement(before, model),
             "history": history.to_dict("records"),
         }
         if settings.keep_best:
@@ -149,20 +150,6 @@ class Run:
             answers = seen.logits.argmax(1)
             result["test_balanced_accuracy"] = float(balanced_accuracy_score(seen.labels, answers))
         return {**result, "seconds": perf_counter() - started}
-
-
-def _movement(before: dict[str, torch.Tensor], model) -> dict[str, float]:
-    """Relative distance ‖w − w₀‖ / ‖w₀‖ that the parameters of each group moved."""
-    moved = {}
-    for name, group in model.named_children():
-        pairs = [
-            (parameter.detach().cpu(), before[f"{name}.{path}"].cpu())
-            for path, parameter in group.named_parameters()
-        ]
-        change = sum(float((now - then).square().sum()) for now, then in pairs)
-        size = sum(float(then.square().sum()) for _, then in pairs)
-        moved[name] = (change / size) ** 0.5
-    return moved
 
 
 @lru_cache(maxsize=4)

@@ -16,6 +16,7 @@ ROOMS = (
         "progress",
         "domains",
         "groups",
+        "movement",
         "freezing",
         "backbones",
         "optimizers",
@@ -32,6 +33,7 @@ ROOMS = (
     ),
     *("tables", "runs", "experiments", "plan", "parts", "report"),
     *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
+    *("plots_rates", "rate_trials"),
     *("costs", "measured", "surface", "live", "panels", "widgets", "exercises"),
 )
 FOLDER = Path(labutils.__file__).parent

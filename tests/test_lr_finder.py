@@ -44,6 +44,17 @@ def test_no_suggestion_on_flat_and_rising_curves(kind, word):
     assert exact[1] == {} and word in exact[2]
 
 
+@pytest.mark.parametrize("height", [20.0, 500.0])
+def test_no_suggestion_when_the_first_step_already_blows_up(height):
+    """Such a loss may come down again later: from far above where it was before the first step."""
+    generator = np.random.default_rng(0)
+    for length in (11, 40):
+        losses = height * generator.uniform(0.4, 1.6, length) * np.geomspace(1, 0.3, length)
+        losses[0] = 2.3
+        _, suggestions, reason = suggest(RATES[:length], losses)
+        assert suggestions == {} and "begin with a lower rate" in reason
+
+
 def test_loss_that_is_not_a_number():
     losses = curve("falling")
     losses[80:] = np.nan
