@@ -78,6 +78,82 @@ def effective_data(table: pd.DataFrame, baseline: str = "from scratch") -> pd.Da
     return pd.DataFrame(rows)
 
 
+def leads(table: pd.DataFrame, strategy: str, other: str = "from scratch") -> pd.DataFrame:
+    """How far one strategy is ahead of another, with a 95 % interval, for each domain and number of labels.
+
+    Runs with the same seed had the same pictures, so they are compared in pairs: what makes a choice of pictures hard for
+    both drops out (Student's t of the differences).
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `domain_gap_experiment`.
+    strategy, other : str
+
+    Returns
+    -------
+    DataFrame
+        domain, labels, seeds (count), lead (mean difference of test accuracy), low, high, and ``clear``: whether the
+        interval leaves 0 out. low and high are NaN for a single seed, and nothing is clear then.
+
+    Raises
+    ------
+    ValueError
+        A strategy that the table does not have.
+    """
+    missing = {strategy, other} - set(table["strategy"])
+    if missing:
+        raise ValueError(
+            f"No rows of {', '.join(sorted(missing))}; there are {', '.join(table['strategy'].unique())}"
+        )
+    keys = ["domain", "labels", "seed"]
+    accuracy = table.set_index([*keys, "strategy"])["test_accuracy"].unstack("strategy")
+    pairs = (accuracy[strategy] - accuracy[other]).dropna().rename("lead").reset_index()
+    pairs = pairs.assign(shifted=pairs["lead"] / 2 + 0.5)  # into 0..1, where intervals are clipped
+    order = {name: number for number, name in enumerate(table["domain"].unique())}
+    pairs = pairs.sort_values("domain", key=lambda names: names.map(order), kind="stable")
+    found = intervals(pairs, ["domain", "labels"], "shifted").rename(columns={"mean": "lead"})
+    found[["lead", "low", "high"]] = found[["lead", "low", "high"]] * 2 - 1
+    return found.assign(clear=(found["low"] > 0) | (found["high"] < 0))
+
+
+def strategy_map(table: pd.DataFrame) -> pd.DataFrame:
+    """Which strategy has the best mean for each domain and number of labels, and how sure its lead is.
+
+    The winner is chosen on the same numbers that its lead is computed from, so leads come out a little too large.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `domain_gap_experiment`, its strategies in the order from cheap to dear.
+
+    Returns
+    -------
+    DataFrame
+        domain, labels, winner, second, lead (of the winner over the second), low, high, clear (see `leads`), and
+        ``enough``: the cheapest strategy over which the winner has no clear lead.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two strategies somewhere.
+    """
+    rows = []
+    for (domain, labels), part in table.groupby(["domain", "labels"], sort=False):
+        means = part.groupby("strategy", sort=False)["test_accuracy"].mean().sort_values(ascending=False)
+        if len(means) < 2:
+            raise ValueError(f"{domain} with {labels} labels: at least two strategies are needed for a map")
+        winner, second = means.index[:2]
+        found = leads(part, winner, second).iloc[0]
+        others = [name for name in table["strategy"].unique() if name in means.index]
+        enough = next(
+            name for name in others if name == winner or not leads(part, winner, name)["clear"].iloc[0]
+        )
+        row = {"domain": domain, "labels": labels, "winner": winner, "second": second}
+        rows.append({**row, **found[["lead", "low", "high", "clear"]], "enough": enough})
+    return pd.DataFrame(rows)
+
+
 def steps_to_match(curves: pd.DataFrame, start: str, seed: int) -> float:
     """First step at which this start's validation accuracy is at least the other's last one; NaN if never."""
     of_seed = curves[curves["seed"] == seed].sort_values("step")

@@ -31,6 +31,7 @@ ROOMS = (
         "training",
         "lr_finder",
     ),
+    *("inspection", "responses", "plots_inspection"),
     *("tables", "runs", "experiments", "plan", "parts", "report"),
     *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
     *("plots_rates", "rate_trials"),
