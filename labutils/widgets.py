@@ -227,7 +227,7 @@ def _watched(run: Run) -> Run:
 
 def _image(figure: Figure, text: str) -> str:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png", dpi=figure.dpi)
     code = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="{html.escape(text, quote=True)}" src="data:image/png;base64,{code}" style="max-width: 100%">'
 

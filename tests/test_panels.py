@@ -96,7 +96,7 @@ def test_live_training_is_drawn_and_told(depths, accuracy):
 
 def test_rates_are_drawn_as_the_optimizer_has_them(rates, surface):
     panel = rate_panel(rates, surface, 3, 3.0)
-    bars = [patch.get_width() for patch in panel.figure.axes[0].patches]
+    bars = [10 ** (patch.get_x() + patch.get_width()) for patch in panel.figure.axes[0].patches]
     assert bars == pytest.approx([0.09 / 27, 0.01, 0.03, 0.09])
     assert panel.table["learning rate"].iloc[-1] == "9.00e-02"
     assert "9 times slower" in panel.sentence
