@@ -3,7 +3,7 @@
 python benchmarks/memory.py                                  solution.py --quick
 python benchmarks/memory.py -- python solution.py --outputs OUTPUTS
 
-What the processes of the tree hold in memory is added up, looked at five times a second. On Linux a page that several
+What the processes of the tree hold in memory is added up, looked at once a second. On Linux a page that several
 processes share counts once in all (proportional set size); elsewhere once for each, so that the sum is an upper bound.
 """
 
@@ -27,7 +27,7 @@ print(perf_counter() - started)
 """
 
 
-def peak_memory(command: list[str], interval: float = 0.2) -> tuple[float, int, float]:
+def peak_memory(command: list[str], interval: float = 1.0) -> tuple[float, int, float]:
     """Run ``command`` to its end. Returns peak memory (GB), most processes at a time, and seconds.
 
     Raises

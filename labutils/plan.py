@@ -21,8 +21,8 @@ class Plan:
     seeds: tuple[int, ...] = (0, 1, 2)
     labels: int = 500
     epochs: int = 10
-    trained_groups: tuple[int, ...] = (1, 2, 3, 9)
-    decays: tuple[float, ...] = (1.0, 3.0, 10.0)
+    trained_groups: tuple[int, ...] = (1, 3, 9)
+    decays: tuple[float, ...] = (1.0, 3.0)
     scratch_rates: tuple[float, ...] = SCRATCH_RATES
     gap_domains: tuple[str, ...] = ("textures", "solar", "digits")
     gap_labels: dict[str, tuple[int, ...]] = field(default_factory=lambda: DEFAULT_LABELS)
