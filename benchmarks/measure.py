@@ -11,8 +11,9 @@ import pandas as pd
 from provenance import provenance, save
 
 from labutils.experiments import domain_gap_experiment
+from labutils.rate_trials import rates_around_suggestion
 from labutils.runs import run_all
-from labutils.settings import pick_device
+from labutils.settings import Settings, pick_device
 from labutils.surface import surface_run
 
 SEEDS = (0, 1, 2)
@@ -47,7 +48,21 @@ def domain_gap(store: Path) -> tuple[pd.DataFrame, dict]:
     return table, {"backbone": "efficientnet_lite0", "image_size": 64}
 
 
-TABLES = {"surface": surface, "domain_gap": domain_gap}
+def around_suggestion(store: Path) -> tuple[pd.DataFrame, dict]:
+    """Training all groups at a tenth of the rate that the range test suggests, at it, and at ten times as much."""
+    tables = []
+    for decay in (3.0, 1.0):
+        settings = Settings(lr_decay=decay, keep_best=False)
+        table = rates_around_suggestion("digits", 9, settings=settings, seeds=SEEDS, store=store)
+        tables.append(table.assign(lr_decay=decay))
+    conditions = {"domain": "digits", "backbone": "efficientnet_lite0", "labels": 300, "image_size": 64}
+    return pd.concat(tables, ignore_index=True), conditions | {
+        "epochs": settings.epochs,
+        "groups": "all, from the start",
+    }
+
+
+TABLES = {"surface": surface, "domain_gap": domain_gap, "around_suggestion": around_suggestion}
 
 
 def main() -> None:
