@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from labutils.plots import MARKERS, PALETTE, _figure, _percent
+from labutils.plots import MARKERS, PALETTE, _band, _figure, _numbers_on_log_axis, _percent
 
 HALF_A_FLOAT32_STEP = 2.0**-25  # relative; a smaller change is rounded away from every weight
 
@@ -87,6 +87,7 @@ def plot_seeds(
     xlabel: str,
     title: str = "",
     level: tuple[float, str] | None = None,
+    share: bool = False,
 ) -> Figure:
     """One panel a value: every seed as a dot, their mean as a bar.
 
@@ -100,8 +101,10 @@ def plot_seeds(
         A column whose name contains "accuracy" is drawn in per cent.
     level : (accuracy, its name), optional
         A dashed line in the panels of accuracies.
+    share : bool, default False
+        One vertical scale for all panels.
     """
-    figure, axes = _figure(len(values), 5.2 * len(values) + 0.6, 4.4)
+    figure, axes = _figure(len(values), 5.2 * len(values) + 0.6, 4.4, sharey=share)
     choices = list(dict.fromkeys(table[x]))
     seeds = sorted(table["seed"].unique())
     for ax, (column, label) in zip(axes, values.items(), strict=True):
@@ -125,19 +128,46 @@ def plot_seeds(
         if "accuracy" in column:
             _percent(ax, label)
             if level:
-                ax.axhline(level[0], color="0.4", linestyle="--", linewidth=1.5, zorder=0)
-                ax.annotate(
-                    level[1],
-                    (0.01, level[0]),
-                    xycoords=("axes fraction", "data"),
-                    textcoords="offset points",
-                    xytext=(2, -4),
-                    va="top",
-                    fontsize=10,
-                    color="0.25",
-                )
+                _draw_level(ax, *level)
     figure.suptitle(title)
     return figure
+
+
+def plot_base_rates(means: pd.DataFrame, title: str, level: tuple[float, str] | None = None) -> Figure:
+    """Accuracy over the base rate, a line with its interval for each decay.
+
+    Parameters
+    ----------
+    means : DataFrame
+        lr_decay, base_lr, mean, low, high (0 to 1).
+    level : (accuracy, its name), optional
+        A dashed line.
+    """
+    figure, (ax,) = _figure(width=8)
+    for number, (decay, part) in enumerate(means.groupby("lr_decay")):
+        part = part.sort_values("base_lr")
+        _band(ax, part["base_lr"], part, f"decay {decay:g}", number)
+    _numbers_on_log_axis(ax, means["base_lr"])
+    ax.set(xlabel="base rate: learning rate of the head (log scale)", title=title)
+    _percent(ax)
+    if level:
+        _draw_level(ax, *level)
+    ax.legend()
+    return figure
+
+
+def _draw_level(ax, height: float, name: str) -> None:
+    ax.axhline(height, color="0.4", linestyle="--", linewidth=1.5, zorder=0)
+    ax.annotate(
+        name,
+        (0.01, height),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        xytext=(2, -4),
+        va="top",
+        fontsize=10,
+        color="0.25",
+    )
 
 
 def plot_surface(surface: pd.DataFrame, values: Mapping[str, str], title: str) -> Figure:
