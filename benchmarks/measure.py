@@ -5,26 +5,48 @@ python benchmarks/measure.py surface         one of them
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 from provenance import provenance, save
 
-from labutils.experiments import domain_gap_experiment
+from labutils.experiments import augmentation_for, domain_gap_experiment
 from labutils.rate_trials import rates_around_suggestion
-from labutils.runs import run_all
+from labutils.runs import FEATURES, Run, Strategy, run_all
 from labutils.settings import Settings, pick_device
 from labutils.surface import surface_run
+from labutils.surgical import ADAPTING, surgical_experiment
 
 SEEDS = (0, 1, 2)
 STORE = Path("outputs/measured")
+# All nine groups, and the rates of the head in the first stage to choose from.
+PROBE_FIRST = {
+    "at once": (Strategy("at once", None, "at once", 1e-3, lr_decay=1.0), (1e-4, 3e-4, 1e-3, 3e-3)),
+    # The second half runs at a tenth: all groups get the same four rates as above.
+    "linear probe first": (
+        Strategy("linear probe first", None, "linear probe first", 1e-2, lr_decay=1.0),
+        (1e-3, 3e-3, 1e-2, 3e-2),
+    ),
+    "head alone": (FEATURES, (1e-2,)),
+}
+PROGRESSIVE = {
+    "in four stages": (Strategy("in four stages", None, "progressively", 1e-2), (3e-3, 1e-2, 3e-2)),
+    "all at once": (Strategy("all at once", None, "at once", 1e-3), (3e-4, 1e-3, 3e-3, 1e-2)),
+    "all at once, one rate": (
+        Strategy("all at once, one rate", None, "at once", 1e-4, lr_decay=1.0),
+        (1e-4, 3e-4, 1e-3, 3e-3),
+    ),
+    "head alone": (FEATURES, (1e-2,)),
+}
 
 
 def surface(store: Path) -> tuple[pd.DataFrame, dict]:
     """Test accuracy over trained groups and decay of the rate."""
     cases = [(1, 1.0, seed) for seed in SEEDS]  # with the head alone the decay says nothing
     cases += [
-        (n, decay, seed) for n in range(2, 10) for decay in (1.0, 1.5, 2.0, 3.0, 5.0, 10.0) for seed in SEEDS
+        (n, decay, seed) for n in range(2, 10) for decay in (1.0, 2.0, 3.0, 5.0, 10.0) for seed in SEEDS
     ]
     runs = [surface_run(*case) for case in cases]
     results = run_all(runs, store, label="Freeze depth and decay")
@@ -48,6 +70,69 @@ def domain_gap(store: Path) -> tuple[pd.DataFrame, dict]:
     return table, {"backbone": "efficientnet_lite0", "image_size": 64}
 
 
+def surgical(store: Path) -> tuple[pd.DataFrame, dict]:
+    """Test accuracy after a shift of the input, for each block of groups that is tuned and each rate."""
+    tables = [surgical_experiment(*case, seeds=SEEDS, store=store) for case in SHIFTED]
+    return pd.concat(tables, ignore_index=True), {
+        "backbone": "efficientnet_lite0",
+        "pictures": "; ".join(f"{domain}, {shift}, {labels} labels" for domain, shift, labels in SHIFTED),
+        "image_size": 64,
+        "epochs": ADAPTING.epochs,
+    }
+
+
+def probe_first(store: Path) -> tuple[pd.DataFrame, dict]:
+    """Linear probe, then fine-tune, against all groups at once: same epochs, each with several rates."""
+    return _plans(store, PROBE_FIRST)
+
+
+def progressive(store: Path) -> tuple[pd.DataFrame, dict]:
+    """Unfreezing in four stages against other plans: same epochs, each with several rates."""
+    return _plans(store, PROGRESSIVE)
+
+
+def _plans(store: Path, plans: dict[str, tuple[Strategy, tuple[float, ...]]], labels: dict, epochs: int):
+    cases = [
+        (domain, name, rate, seed)
+        for domain in labels
+        for name, (_, rates) in plans.items()
+        for rate in rates
+        for seed in SEEDS
+    ]
+    runs = [
+        Run(
+            domain,
+            "efficientnet_lite0",
+            replace(plans[name][0], base_lr=rate),
+            labels[domain],
+            seed,
+            Settings(
+                epochs=epochs,
+                batch_size=16,
+                augmentation=augmentation_for(domain),
+                keep_best=False,
+                validate_every=epochs,
+            ),
+            64,
+        )
+        for domain, name, rate, seed in cases
+    ]
+    results = run_all(runs, store, label="Plans")
+    table = pd.DataFrame(cases, columns=["domain", "plan", "base_lr", "seed"])
+    for name in ("validation_accuracy", "test_accuracy", "seconds"):
+        table[name] = [result[name] for result in results]
+    # The head is new and moves by its whole length: only the pretrained groups tell how far the network went.
+    table["movement"] = [
+        fmean(moved for group, moved in result["movement"].items() if group != "head") for result in results
+    ]
+    return table, {
+        "backbone": "efficientnet_lite0",
+        "labels": str(labels),
+        "image_size": 64,
+        "epochs": epochs,
+    }
+
+
 def around_suggestion(store: Path) -> tuple[pd.DataFrame, dict]:
     """Training all groups at a tenth of the rate that the range test suggests, at it, and at ten times as much."""
     tables = []
@@ -62,7 +147,14 @@ def around_suggestion(store: Path) -> tuple[pd.DataFrame, dict]:
     }
 
 
-TABLES = {"surface": surface, "domain_gap": domain_gap, "around_suggestion": around_suggestion}
+TABLES = {
+    "surface": surface,
+    "domain_gap": domain_gap,
+    "surgical": surgical,
+    "probe_first": probe_first,
+    "progressive": progressive,
+    "around_suggestion": around_suggestion,
+}
 
 
 def main() -> None:

@@ -1,0 +1,47 @@
+"""Tables made beforehand: each is readable and says where it comes from; the script that makes them knows its names."""
+
+import subprocess
+import sys
+
+import pytest
+
+from labutils.files import PROJECT
+from labutils.measured import FOLDER, measured, provenance
+
+MADE_BY_MEASURE = [
+    line.split('"')[1]
+    for line in (PROJECT / "benchmarks" / "measure.py")
+    .read_text()
+    .split("TABLES = {")[1]
+    .split("}")[0]
+    .split(",")
+    if '"' in line
+]
+
+
+@pytest.mark.parametrize("name", MADE_BY_MEASURE)
+def test_every_table_is_there_with_its_origin(name):
+    table = measured(name)
+    assert len(table) and table["seed"].nunique() >= 3, "three seeds at least"
+    told = provenance(name)
+    for what in ("torch", "seeds 0 to", "commit", "CPU", "2026"):
+        assert what in told
+
+
+def test_an_unknown_table_names_those_there_are():
+    with pytest.raises(FileNotFoundError, match="surface"):
+        measured("no such table")
+    with pytest.raises(FileNotFoundError, match="measure.py"):
+        provenance("no such table")
+
+
+def test_the_script_refuses_unknown_tables():
+    command = [sys.executable, str(FOLDER.parent / "measure.py"), "no-such-table"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 2 and "surface" in answer.stderr
+
+
+def test_the_surface_has_no_holes():
+    counts = measured("surface").query("trained_groups > 1").groupby(["trained_groups", "lr_decay"]).size()
+    groups, decays = (counts.index.get_level_values(level).nunique() for level in (0, 1))
+    assert len(counts) == groups * decays and counts.min() >= 3
