@@ -70,6 +70,7 @@ def draw_curve(ax: Axes, live: Sequence[dict]) -> None:
             label=split,
         )
     ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.get_major_locator().set_params(steps=[1, 2, 5, 10])  # no 72.5 % that would read 73 %
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_ylabel("accuracy")
     ax.legend(fontsize=8, loc="lower right")
