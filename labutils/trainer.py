@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from labutils.activation_cache import ActivationCache, Inputs, autocast, pictures_per_pass
+from labutils.extra_loss import ExtraLoss
 from labutils.freezing import Stage, freeze_all_but
 from labutils.gradient_checkpointing import run_checkpointed
 from labutils.groups import LayerGroups, inference
@@ -43,7 +45,16 @@ class Evaluation:
 class Trainer:
     """Steps of one run. `fit` and `lr_finder` both drive it, so that both see the same batches and losses."""
 
-    def __init__(self, model, domain, settings, optimizer=None, cache=None, first_rate: float | None = None):
+    def __init__(
+        self,
+        model,
+        domain,
+        settings,
+        optimizer=None,
+        cache=None,
+        first_rate: float | None = None,
+        against_forgetting: ExtraLoss | None = None,
+    ):
         if len(domain.classes) > (outputs := model.head[-1].out_features):
             raise ValueError(
                 f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "
@@ -66,18 +77,22 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1024.0, enabled=half)
         self.cache = cache if cache is not None else ActivationCache(settings.cache_limit_gb)
         self.steps_per_epoch = math.ceil(len(domain.train) / settings.batch_size)
+        self.extra = against_forgetting
 
     def enter(self, stage: Stage) -> None:
         """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
         freeze_all_but(self.model, stage.groups)
         self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
         self.suffix = self.model[self.inputs.depth :]
-        self.forward = self.suffix
+        self.features = body = self.suffix[:-1]  # what the head is given
         if self.settings.gradient_checkpointing:
-            self.forward = lambda x: run_checkpointed(self.suffix, x)
-        elif self.settings.compile:
-            self.forward = torch.compile(self.suffix)
+            recomputed = nn.Sequential(*body, nn.Identity())  # the last is not recomputed
+            self.features = lambda x: run_checkpointed(recomputed, x)
+        elif self.settings.compile and len(body):
+            self.features = torch.compile(body)
         self.cache.announce(self.inputs, self.domain.train, stage.epochs)
+        if self.extra is not None:
+            self.extra.enter(self)
 
     def batches(self, epoch: int) -> tuple[torch.Tensor, ...]:
         """Sample ids of the batches of an epoch, in an order that depends on seed and epoch only."""
@@ -94,6 +109,8 @@ class Trainer:
         """One pass over the training pictures. Returns mean loss and accuracy."""
         batches = self.batches(epoch)
         source = self.inputs.lookup(self.domain.train, self.inputs.view(epoch))
+        if self.extra is not None:
+            self.extra.begin_epoch(epoch)
         self.suffix.train()  # the prefix always runs in evaluation mode
         losses, correct = [], 0
         with torch.random.fork_rng():  # dropout draws from a seed of this epoch, and leaves no trace
@@ -106,8 +123,9 @@ class Trainer:
                 losses.append(loss)
                 correct = correct + right
                 # Reading a number makes a GPU wait, so there not at every step.
-                if self.device.type == "cpu" or i % 50 == 49 or i + 1 == len(batches):
-                    unseen = i // 50 * 50
+                every = 1 if self.device.type == "cpu" else 50
+                if (i + 1) % every == 0 or i + 1 == len(batches):
+                    unseen = i // every * every
                     self._check_finite(losses[unseen:], epoch * len(batches) + unseen)
                 self.update()
         # A loss is computed before its update, so the last update of an epoch needs a look of its own.
@@ -122,10 +140,12 @@ class Trainer:
         for part in batch.split(math.ceil(len(batch) / self.settings.accumulate)):
             labels = self.domain.labels[part].to(self.device, non_blocking=True)
             with autocast(self.settings, self.device):
-                logits = self.forward(source(part))
+                features = self.features(source(part))
+                logits = self.model.head(features)
             # Each picture weighs the same, in whichever part it comes: summed here, divided by the batch.
             part_loss = F.cross_entropy(logits.float(), labels, reduction="sum") / len(batch)
-            self.scaler.scale(part_loss).backward()
+            extra = 0 if self.extra is None else self.extra.loss(part, features) * (len(part) / len(batch))
+            self.scaler.scale(part_loss + extra).backward()
             loss = loss + part_loss.detach()
             correct = correct + (logits.argmax(1) == labels).sum()
         return loss, correct

@@ -11,6 +11,7 @@ import torch
 from labutils.activation_cache import ActivationCache, Inputs
 from labutils.checkpoints import Progress, load_checkpoint, save_checkpoint
 from labutils.domains import Domain
+from labutils.extra_loss import ExtraLoss
 from labutils.freezing import Stage, freeze_all_but
 from labutils.groups import LayerGroups
 from labutils.progress import progress_bar
@@ -26,6 +27,7 @@ def fit(
     *,
     optimizer: torch.optim.Optimizer | None = None,
     cache: ActivationCache | None = None,
+    against_forgetting: ExtraLoss | None = None,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[dict], bool | None] | None = None,
 ) -> pd.DataFrame:
@@ -47,6 +49,9 @@ def fit(
         stage; later stages scale them by their ``base_lr`` over that of the first.
     cache : ActivationCache, optional
         To share activations between runs; default a new one of ``settings.cache_limit_gb``.
+    against_forgetting : ExtraLoss, optional
+        Added to the loss at every step, such as `L2SP` or `Rehearsal` of `labutils.forgetting`. The losses in
+        the history are those of ``domain`` alone.
     checkpoint : path, optional
         Written after every epoch. If it exists, the run goes on from it exactly as if never interrupted.
     on_epoch : callable dict -> bool, optional
@@ -72,7 +77,7 @@ def fit(
         raise ValueError(
             "Nothing is trainable: unfreeze a group first, for instance with partial_finetune(model, 1)"
         )
-    trainer = Trainer(model, domain, settings, optimizer, cache, stages[0].base_lr)
+    trainer = Trainer(model, domain, settings, optimizer, cache, stages[0].base_lr, against_forgetting)
     identity = {
         "settings": settings.digest,
         "plan": [[*stage.groups, stage.epochs, stage.base_lr] for stage in stages],
@@ -81,6 +86,7 @@ def fit(
         "head": repr(model.head),  # tells outputs and dropout
         "start": "pretrained" if model.stored_statistics else "random",
         "rates": trainer.rates,
+        "extra loss": against_forgetting and against_forgetting.identity,
     }
     progress = None
     if checkpoint is not None:

@@ -27,6 +27,7 @@ ROOMS = (
         "gradient_checkpointing",
         "checkpoints",
         "plots",
+        "extra_loss",
         "trainer",
         "training",
         "lr_finder",
@@ -35,6 +36,7 @@ ROOMS = (
     *("tables", "runs", "experiments", "plan", "parts", "report"),
     *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
     *("plots_rates", "rate_trials"),
+    *("forgetting", "plots_forgetting"),
     *("costs", "measured", "surface", "live", "panels", "widgets", "exercises"),
 )
 FOLDER = Path(labutils.__file__).parent
