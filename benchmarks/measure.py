@@ -12,18 +12,25 @@ from statistics import fmean
 import pandas as pd
 from provenance import provenance, save
 
-from labutils.experiments import augmentation_for, domain_gap_experiment
+from labutils import build_feature_extractor, fit, load, load_backbone, partial_finetune
+from labutils.agreement import agreement, known_pictures
+from labutils.experiments import domain_gap_experiment
+from labutils.files import read_json, write_json
+from labutils.measured import measured
 from labutils.rate_trials import rates_around_suggestion
 from labutils.runs import FEATURES, Run, Strategy, run_all
 from labutils.settings import Settings, pick_device
 from labutils.surface import surface_run
-from labutils.surgical import ADAPTING, surgical_experiment
+from labutils.surgical import ADAPTING, at_best_rate, surgical_experiment
 
 SEEDS = (0, 1, 2)
 STORE = Path("outputs/measured")
+DIGITS = Settings(epochs=12, batch_size=16, keep_best=False, validate_every=12)
+# Domain, shift, labelled pictures after the shift.
+SHIFTED = (("digits", "inverted", 50), ("textures", "blurred", 60))
 # All nine groups, and the rates of the head in the first stage to choose from.
 PROBE_FIRST = {
-    "at once": (Strategy("at once", None, "at once", 1e-3, lr_decay=1.0), (1e-4, 3e-4, 1e-3, 3e-3)),
+    "at once": (Strategy("at once, one rate", None, "at once", 1e-3, lr_decay=1.0), (1e-4, 3e-4, 1e-3, 3e-3)),
     # The second half runs at a tenth: all groups get the same four rates as above.
     "linear probe first": (
         Strategy("linear probe first", None, "linear probe first", 1e-2, lr_decay=1.0),
@@ -35,7 +42,7 @@ PROGRESSIVE = {
     "in four stages": (Strategy("in four stages", None, "progressively", 1e-2), (3e-3, 1e-2, 3e-2)),
     "all at once": (Strategy("all at once", None, "at once", 1e-3), (3e-4, 1e-3, 3e-3, 1e-2)),
     "all at once, one rate": (
-        Strategy("all at once, one rate", None, "at once", 1e-4, lr_decay=1.0),
+        Strategy("at once, one rate", None, "at once", 1e-4, lr_decay=1.0),
         (1e-4, 3e-4, 1e-3, 3e-3),
     ),
     "head alone": (FEATURES, (1e-2,)),
@@ -91,45 +98,58 @@ def progressive(store: Path) -> tuple[pd.DataFrame, dict]:
     return _plans(store, PROGRESSIVE)
 
 
-def _plans(store: Path, plans: dict[str, tuple[Strategy, tuple[float, ...]]], labels: dict, epochs: int):
-    cases = [
-        (domain, name, rate, seed)
-        for domain in labels
-        for name, (_, rates) in plans.items()
-        for rate in rates
-        for seed in SEEDS
-    ]
+def _plans(store: Path, plans: dict[str, tuple[Strategy, tuple[float, ...]]]) -> tuple[pd.DataFrame, dict]:
+    """100 labelled digits: so far from ImageNet that its features have to change."""
+    cases = [(name, rate, seed) for name, (_, rates) in plans.items() for rate in rates for seed in SEEDS]
     runs = [
-        Run(
-            domain,
-            "efficientnet_lite0",
-            replace(plans[name][0], base_lr=rate),
-            labels[domain],
-            seed,
-            Settings(
-                epochs=epochs,
-                batch_size=16,
-                augmentation=augmentation_for(domain),
-                keep_best=False,
-                validate_every=epochs,
-            ),
-            64,
-        )
-        for domain, name, rate, seed in cases
+        Run("digits", "efficientnet_lite0", replace(plans[name][0], base_lr=rate), 100, seed, DIGITS, 64)
+        for name, rate, seed in cases
     ]
     results = run_all(runs, store, label="Plans")
-    table = pd.DataFrame(cases, columns=["domain", "plan", "base_lr", "seed"])
+    table = pd.DataFrame(cases, columns=["plan", "base_lr", "seed"])
     for name in ("validation_accuracy", "test_accuracy", "seconds"):
         table[name] = [result[name] for result in results]
     # The head is new and moves by its whole length: only the pretrained groups tell how far the network went.
     table["movement"] = [
         fmean(moved for group, moved in result["movement"].items() if group != "head") for result in results
     ]
+    run = runs[0]
     return table, {
-        "backbone": "efficientnet_lite0",
-        "labels": str(labels),
-        "image_size": 64,
-        "epochs": epochs,
+        "domain": run.domain,
+        "backbone": run.backbone,
+        "labels": run.labels,
+        "image_size": run.image_size,
+        "epochs": DIGITS.epochs,
+    }
+
+
+def kept(store: Path) -> tuple[pd.DataFrame, dict]:
+    """How much of ImageNet is left after each plan of the table "progressive", each at the rate chosen there."""
+    original, pictures, rows = load_backbone("efficientnet_lite0"), known_pictures(), []
+    digits = load("digits", 64)
+    for chosen in at_best_rate(measured("progressive"), by=("plan", "seed")).itertuples():
+        plan = PROGRESSIVE[chosen.plan][0]
+        file = store / f"kept-{chosen.plan}-{chosen.base_lr:g}-{chosen.seed}.json".replace(" ", "-")
+        row = read_json(file)
+        if row is None:
+            few = digits.labelled(100, chosen.seed)
+            settings = replace(DIGITS, seed=chosen.seed, lr_decay=plan.lr_decay)
+            model = build_feature_extractor("efficientnet_lite0", len(digits.classes), seed=chosen.seed)
+            groups = plan.groups or len(model)
+            stages = partial_finetune(
+                model, groups, how=plan.how, epochs=settings.epochs, base_lr=chosen.base_lr
+            )
+            fit(model, few, settings, stages)
+            found = agreement(model, original, pictures)
+            row = {"plan": chosen.plan, "base_lr": chosen.base_lr, "seed": chosen.seed}
+            row |= {"agreement": found.top1, "divergence": found.kl, "test_accuracy": chosen.test_accuracy}
+            write_json(file, row)
+        rows.append(row)
+    return pd.DataFrame(rows), {
+        "domain": "digits",
+        "labels": 100,
+        "epochs": DIGITS.epochs,
+        "old_pictures": f"{len(pictures)} crops of photographs, {pictures.shape[-1]} px",
     }
 
 
@@ -153,6 +173,7 @@ TABLES = {
     "surgical": surgical,
     "probe_first": probe_first,
     "progressive": progressive,
+    "kept": kept,
     "around_suggestion": around_suggestion,
 }
 

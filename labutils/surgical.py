@@ -31,7 +31,8 @@ BLOCKS: dict[str, str | tuple[str, str]] = {
 }
 
 # Few pictures, so many passes; the weights of the last epoch, so that nothing is chosen inside a run.
-ADAPTING = Settings(epochs=15, batch_size=16, keep_best=False, validate_every=15)
+ADAPTING = Settings(epochs=12, batch_size=16, keep_best=False, validate_every=12)
+RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 
 
 def inverted(images: torch.Tensor) -> torch.Tensor:
@@ -98,12 +99,14 @@ def adapt(
 
 
 def surgical_experiment(
-    domain: str | Domain = "textures",
-    shifts: Sequence[str] = tuple(SHIFTS),
+    domain: str | Domain,
+    shift: str,
+    labels: int,
     blocks: dict[str, str | tuple[str, str]] = BLOCKS,
-    rates: Sequence[float] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    rates: Sequence[float] = RATES,
     *,
-    labels: int = 60,
+    source_labels: int = 720,
+    looked_at: int = 400,
     settings: Settings = ADAPTING,
     seeds: Sequence[int] = (0, 1, 2),
     image_size: int = 64,
@@ -114,72 +117,96 @@ def surgical_experiment(
 
     Parameters
     ----------
-    domain : str or Domain, default "textures"
-        The source network gets all of its training pictures, as they are.
-    shifts : sequence of str
-        Names in `SHIFTS`.
+    domain : str or Domain
+    shift : str
+        A name in `SHIFTS`.
+    labels : int
+        Labelled pictures after the shift, drawn by each seed.
     blocks : dict of str to block
         See `labutils.freezing.block`.
     rates : sequence of float
-        Each block is tuned with each of them: blocks of different depth want different rates. Choose by the
-        validation accuracy (`at_best_rate`).
-    labels : int, default 60
-        Labelled pictures after the shift, drawn by each seed.
+        Each block is tuned with each of them, for blocks of different depth want different rates; the head alone, a
+        linear layer, with three times each. Choose by the validation accuracy (`at_best_rate`).
+    source_labels : int, default 720
+        Labelled pictures, as they were, that the source network gets.
+    looked_at : int, default 400
+        At most so many validation and so many test pictures are looked at.
     store : path, optional
-        Folder for a file a seed and shift, written as soon as it is done.
+        Folder for a file a seed and block, written as soon as it is done.
 
     Returns
     -------
     DataFrame
-        A row for each seed, shift, block and rate: shift, block, base_lr, seed, ``unshifted`` and ``before`` (test
+        A row for each seed, block and rate: domain, shift, block, base_lr, seed, ``unshifted`` and ``before`` (test
         accuracy of the source network on pictures as they were, and on shifted ones), validation_accuracy and
         test_accuracy (of the adapted network, on shifted pictures).
     """
-    original, tables = open_domain(domain, image_size), []
-    told = (original.fingerprint, backbone, blocks, tuple(rates), labels, settings.digest, image_size)
-    with progress_bar(total=len(seeds) * len(shifts) * len(blocks) * len(rates), desc="Surgery") as bar:
+    opened = open_domain(domain, image_size)
+    opened = replace(opened, validation=opened.validation[:looked_at], test=opened.test[:looked_at])
+    told = (
+        opened.fingerprint,
+        backbone,
+        shift,
+        labels,
+        tuple(rates),
+        source_labels,
+        looked_at,
+        settings.digest,
+    )
+    rows = []
+    with progress_bar(total=len(seeds) * len(blocks), desc=f"Surgery on {opened.name}") as bar:
         for seed in seeds:
             source = None
-            for shift in shifts:
-                key = hashlib.sha256(repr((told, seed, shift)).encode()).hexdigest()[:16]
+            for name, groups in blocks.items():
+                key = hashlib.sha256(repr((told, seed, name, groups)).encode()).hexdigest()[:16]
                 file = Path(store) / f"surgical-{key}.json" if store else None
-                rows = read_json(file) if file else None
-                if rows is None:
-                    source = source or train_source(original, backbone, seed=seed)
-                    changed = shifted(original, shift).labelled(labels, seed)
-                    rows = _operate(source, original, changed, shift, blocks, rates, seed, settings, bar)
+                done = read_json(file) if file else None
+                if done is None:
+                    source = source or train_source(opened.labelled(source_labels, seed), backbone, seed=seed)
+                    factor = 3 if groups == "head" else 1
+                    tried = [float(f"{factor * rate:.12g}") for rate in rates]
+                    done = _operate(
+                        source, opened, shift, labels, groups, tried, replace(settings, seed=seed)
+                    )
+                    done = [{"domain": opened.name, "shift": shift, "block": name, **row} for row in done]
                     if file:
-                        write_json(file, rows)
-                tables.append(pd.DataFrame(rows))
-    return pd.concat(tables, ignore_index=True)
+                        write_json(file, done)
+                rows += done
+                bar.update()
+    return pd.DataFrame(rows)
 
 
-def _operate(source, original, changed, shift, blocks, rates, seed, settings, bar) -> list[dict]:
-    settings, cache = replace(settings, seed=seed), ActivationCache()
-    knew = evaluate(source, original, "test").accuracy
-    before = evaluate(source, changed, "test").accuracy
-    rows = []
-    for name, groups in blocks.items():
-        for rate in rates:
-            model = adapt(source, changed, groups, rate, settings)
-            rows.append(
-                {
-                    "shift": shift,
-                    "block": name,
-                    "base_lr": rate,
-                    "seed": seed,
-                    "unshifted": knew,
-                    "before": before,
-                    "validation_accuracy": evaluate(model, changed, "validation", cache=cache).accuracy,
-                    "test_accuracy": evaluate(model, changed, "test", cache=cache).accuracy,
-                }
-            )
-            bar.update()
+def _operate(source, original, shift, labels, groups, rates, settings) -> list[dict]:
+    changed = shifted(original, shift).labelled(labels, settings.seed)
+    knew, before = (evaluate(source, domain, "test").accuracy for domain in (original, changed))
+    cache, rows = ActivationCache(), []
+    for rate in rates:
+        model = adapt(source, changed, groups, rate, settings)
+        rows.append(
+            {
+                "base_lr": rate,
+                "seed": settings.seed,
+                "unshifted": knew,
+                "before": before,
+                "validation_accuracy": evaluate(model, changed, "validation", cache=cache).accuracy,
+                "test_accuracy": evaluate(model, changed, "test", cache=cache).accuracy,
+            }
+        )
     return rows
 
 
-def at_best_rate(table: pd.DataFrame) -> pd.DataFrame:
-    """Of each shift, block and seed the row whose rate did best on validation; the lowest rate of several."""
+def at_best_rate(
+    table: pd.DataFrame, by: Sequence[str] = ("domain", "shift", "block", "seed")
+) -> pd.DataFrame:
+    """For each value of ``by`` the row whose rate did best on validation; the lowest rate of several.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The columns ``by``, base_lr and validation_accuracy.
+    by : sequence of str
+        What is tuned by itself; it has to hold the seed, or one run would be chosen for all seeds.
+    """
     ordered = table.sort_values("base_lr", kind="stable")
-    best = ordered.groupby(["shift", "block", "seed"], sort=False)["validation_accuracy"].idxmax()
+    best = ordered.groupby(list(by), sort=False)["validation_accuracy"].idxmax()
     return table.loc[sorted(best)].reset_index(drop=True)
