@@ -118,7 +118,7 @@ def plot_comparison(means: pd.DataFrame, title: str) -> Figure:
     ax.set_xlim(left=0)
     _percent(ax, "validation accuracy")
     ax.set_title(title)
-    ax.legend(loc="lower right")
+    ax.legend(loc="best")
     return figure
 
 

@@ -37,7 +37,7 @@ def plot_pictures(rows: Mapping[str, Sequence], title: str = "", side: float = 1
             ax.set(xticks=[], yticks=[], frame_on=False)
         for ax, picture in zip(line, pictures, strict=False):
             pixels = np.asarray(picture).transpose(1, 2, 0)
-            ax.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            ax.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
     figure.suptitle(title)
     return figure
@@ -52,7 +52,8 @@ def plot_filters(panels: Mapping[str, np.ndarray], columns: int = 8) -> Figure:
         Title to weights. Each filter is scaled for itself: grey is 0, full colour its strongest weight. Those with less
         than a hundredth of the largest weight of all stay grey.
     """
-    figure, axes = _grid(1, len(panels), 5.2 * len(panels), 3.1)
+    figure, axes = _grid(1, len(panels), 4.8 * len(panels), 2.8)
+    figure.get_layout_engine().set(wspace=0.12)
     for ax, (title, weights) in zip(axes[0], panels.items(), strict=True):
         weights = np.asarray(weights, float)
         largest = np.abs(weights).max((1, 2, 3), keepdims=True)
@@ -91,7 +92,7 @@ def plot_by_group(
     return figure
 
 
-def plot_strategy_map(rows: pd.DataFrame) -> Figure:
+def plot_strategy_map(rows: pd.DataFrame, strategies: Sequence[str]) -> Figure:
     """Which strategy wins: a row for each domain, a column for each number of labels from few to many.
 
     A cell has the winner's colour; it is hatched where the lead over the second is not larger than its interval.
@@ -100,15 +101,17 @@ def plot_strategy_map(rows: pd.DataFrame) -> Figure:
     ----------
     rows : DataFrame
         From `labutils.tables.strategy_map`.
+    strategies : sequence of str
+        All of them, in the order of their colours elsewhere.
     """
-    domains, winners = list(rows["domain"].unique()), sorted(rows["winner"].unique())
+    domains, strategies = list(rows["domain"].unique()), list(strategies)
     sizes = rows.groupby("domain").size().max()
     figure, axes = _grid(1, 1, 3.2 * sizes + 1.1, 1.5 * len(domains))
     ax = axes[0, 0]
     for y, domain in enumerate(domains):
         part = rows[rows["domain"] == domain].sort_values("labels")
         for x, row in enumerate(part.itertuples()):
-            color = PALETTE[winners.index(row.winner)]
+            color = PALETTE[strategies.index(row.winner)]
             hatch = {} if row.clear else {"hatch": "//"}
             ax.bar(x, 0.92, 0.96, bottom=y - 0.46, color=(*color, 0.25), edgecolor=color, **hatch)
             text = (
@@ -146,8 +149,8 @@ def plot_lead_over_distance(rows: pd.DataFrame, label: str) -> Figure:
     top = rows.groupby("domain")["distance"].first()
     for domain, distance in top.items():
         ax.annotate(domain, (distance, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom")
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.set(xlabel="distance from pretraining (standard deviations)", ylabel=label)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    ax.set(xlabel="distance from pretraining (standard deviations)", ylabel=f"{label} (points)")
     ax.margins(x=0.12)
     ax.legend()
     return figure

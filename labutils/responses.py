@@ -6,18 +6,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
+from labutils.domains.pictures import to_tensor
 from labutils.groups import BatchNorm, LayerGroups, inference
 from labutils.inspection import batches
 
-# Photographs in scikit-image, besides those that "textures" is cut from.
+# In scikit-image: those that "textures" is cut from, and four more.
 PHOTOGRAPHS = (
     *("astronaut.png", "brick.png", "camera.png", "chelsea.png", "clock_motion.png", "coffee.png"),
     *("coins.png", "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png"),
     *("motorcycle_left.png", "page.png", "retina.jpg", "rocket.jpg"),
 )
-GREY = 128  # what the padding of a picture looks like to a network whose mean is 0.5
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,15 @@ class Field:
     stride: int
     start: int
 
+    def inside(self, units: int, image_size: int) -> Tensor:
+        """Which of the units of a row, shape (units,), see nothing beyond the border of the picture; bool."""
+        first = self.start + self.stride * torch.arange(units)
+        return (first >= 0) & (first + self.size <= image_size)
+
     def crop(self, image: Tensor, row: int, column: int) -> Tensor:
-        """The part of ``image``, shape (C, S, S), that one unit sees, grey beyond the border."""
-        padded = pad(image, [self.size] * 4, value=GREY)
-        top, left = (self.start + self.stride * place + self.size for place in (row, column))
-        return padded[:, top : top + self.size, left : left + self.size]
+        """The part of ``image``, shape (C, S, S), that one unit sees."""
+        top, left = (max(0, self.start + self.stride * place) for place in (row, column))
+        return image[:, top : top + self.size, left : left + self.size]
 
 
 def receptive_field(model: LayerGroups, group: str, image_size: int = 256) -> Field:
@@ -118,7 +121,7 @@ def strongest_crops(
     -------
     dict of int to list of Tensor of uint8, shape (C, side, side)
         Channel to crops, the strongest first. The side is that of the receptive field: small in early groups, the
-        picture in late ones. Where a field reaches beyond the border, the crop is grey.
+        picture in late ones. Units that see beyond the border of the picture do not count.
 
     Raises
     ------
@@ -138,9 +141,11 @@ def strongest_crops(
             width = y.shape[-1] if y.ndim == 4 else 1
             if not 0 <= min(channels) <= max(channels) < y.shape[1]:
                 raise ValueError(f"{group} has channels 0 to {y.shape[1] - 1}, not all of {channels}")
-            best = y[:, channels].flatten(2).max(2) if y.ndim == 4 else y[:, channels, None].max(2)
-            values.append(best.values.cpu())
-            places.append(best.indices.cpu())
+            y = y[:, channels].reshape(len(x), len(channels), width, width).cpu()
+            inside = field.inside(width, images.shape[-1])
+            best = y.masked_fill(~(inside[:, None] & inside), -torch.inf).flatten(2).max(2)
+            values.append(best.values)
+            places.append(best.indices)
     values, places = torch.cat(values), torch.cat(places)
     chosen = values.topk(min(count, len(images)), dim=0).indices  # (count, channels)
     return {
@@ -175,13 +180,7 @@ def photographs(image_size: int = 128, tiles: int = 3) -> Tensor:
         # Read as files: skimage.data's functions would go to the network for a missing picture.
         with (files("skimage") / "data" / name).open("rb") as file, Image.open(file) as picture:
             square = ImageOps.fit(picture.convert("RGB"), [tiles * image_size] * 2, Image.Resampling.BICUBIC)
-        wholes.append(_tensor(square.resize([image_size] * 2, Image.Resampling.BICUBIC)))
-        whole = _tensor(square).unfold(1, image_size, image_size).unfold(2, image_size, image_size)
+        wholes.append(to_tensor(square.resize([image_size] * 2, Image.Resampling.BICUBIC)))
+        whole = to_tensor(square).unfold(1, image_size, image_size).unfold(2, image_size, image_size)
         parts.append(whole.permute(1, 2, 0, 3, 4).flatten(0, 1))
     return torch.cat([torch.stack(wholes), *parts])
-
-
-def _tensor(picture) -> Tensor:
-    import numpy
-
-    return torch.from_numpy(numpy.array(picture)).permute(2, 0, 1)

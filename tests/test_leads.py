@@ -71,8 +71,10 @@ def test_map_names_winner_second_and_what_is_enough(table):
 
 
 def test_map_is_drawn_with_hatching_where_unclear(table):
-    ax = plot_strategy_map(strategy_map(table)).axes[0]
+    ax = plot_strategy_map(strategy_map(table), NAMES).axes[0]
     assert [bar.get_hatch() for bar in ax.patches] == ["//", None, None]
+    colors = [bar.get_edgecolor() for bar in ax.patches]
+    assert colors[0] == colors[1] != colors[2], "one colour for each winner"
     assert "99 labels: dear" in ax.texts[1].get_text() and "enough: dear" in ax.texts[1].get_text()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["far", "a near one"]
 

@@ -63,10 +63,16 @@ def test_crops_show_what_the_channel_looks_for(net):
     assert crops[0][0, 1, 1] == 255 and crops[1][0, 1, 1] == 200
 
 
-def test_crops_at_the_border_are_filled_with_grey():
-    picture = torch.zeros(1, 8, 8, dtype=torch.uint8)
-    crop = Field(size=4, stride=2, start=-1).crop(picture, 0, 3)
-    assert crop.tolist() == [[[128] * 4] + [[0, 0, 0, 128]] * 3]
+def test_units_that_see_beyond_the_border_do_not_count(net):
+    assert receptive_field(net, "stem", 32).inside(16, 32).tolist() == [False] + [True] * 15
+    assert Field(size=32, stride=0, start=0).inside(4, 32).all()
+    with torch.no_grad():
+        net.stem[0].weight.zero_()
+        net.stem[0].weight[3, 0, 1, 1] = 1.0
+    pictures = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)
+    pictures[0, 0, 0, 8], pictures[0, 0, 6, 6] = 255, 200
+    crop = strongest_crops(net, pictures, "stem", [3])[3][0]
+    assert crop.shape == (3, 3, 3) and crop[0, 1, 1] == 200
 
 
 def test_late_groups_show_the_picture(net, tiny_domain):
