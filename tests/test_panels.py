@@ -98,7 +98,8 @@ def test_rates_are_drawn_as_the_optimizer_has_them(rates, surface):
     panel = rate_panel(rates, surface, 3, 3.0)
     bars = [10 ** (patch.get_x() + patch.get_width()) for patch in panel.figure.axes[0].patches]
     assert bars == pytest.approx([0.09 / 27, 0.01, 0.03, 0.09])
-    assert panel.table["learning rate"].iloc[-1] == "9.00e-02"
+    assert panel.table.iloc[-1].tolist() == ["head", "9.00e-02", 1, 1]
+    assert panel.table["group"].tolist() == ["stem", "layer1", "layer2", "head"]
     assert "9 times slower" in panel.sentence
     assert "3 groups and decay 3: 83.0%" in panel.sentence
 

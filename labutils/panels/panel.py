@@ -69,6 +69,7 @@ def draw_curve(ax: Axes, live: Sequence[dict]) -> None:
             color=PALETTE[2 * number],
             label=split,
         )
+    ax.set_xlim(0.5, max(history["epoch"].max(), 4) + 0.5)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.get_major_locator().set_params(steps=[1, 2, 5, 10])  # no 72.5 % that would read 73 %
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -90,4 +91,8 @@ def interval_told(row: pd.DataFrame) -> str:
 def live_told(live: Sequence[dict], points: Sequence[tuple]) -> str:
     if points:
         return f"Last live training: {points[-1][-1]:.1%} on the test pictures."
-    return f"Live training: {len(live)} epochs so far." if live else "Nothing was trained live yet."
+    return (
+        f"Live training: {len(live)} epoch{'s' * (len(live) > 1)} so far."
+        if live
+        else "Nothing was trained live yet."
+    )

@@ -112,10 +112,17 @@ def rate_panel(
         f"The head learns at {head:.2g}, {names[-trained_groups]}, the first trained group, at {stem:.2g}: {head / stem:,.0f} times slower. "
         f"Measured beforehand for {groups_told(int(nearest['trained_groups']))} and decay {nearest['lr_decay']:g}: {nearest['mean']:.1%}. {live_told(live, points)}"
     )
-    table = rates.assign(
-        **{
-            "learning rate": [f"{rate:.2e}" for rate in rates["learning rate"]],
-            "weight decay": [f"{decay:g}" for decay in rates["weight decay"]],
+    decays = rates["weight decay"] > 0
+    tensors = [
+        rates[part].groupby("group", sort=False)["tensors"].sum().reindex(names, fill_value=0)
+        for part in (decays, ~decays)
+    ]
+    table = pd.DataFrame(
+        {
+            "group": names,
+            "learning rate": [f"{rate:.2e}" for rate in by_group["learning rate"]],
+            f"tensors with weight decay {rates['weight decay'].max():g}": tensors[0].to_numpy(),
+            "norms and biases, without": tensors[1].to_numpy(),
         }
     )
     return Panel(figure, table, sentence)
