@@ -17,6 +17,7 @@ from labutils.agreement import agreement, known_pictures
 from labutils.experiments import domain_gap_experiment
 from labutils.files import read_json, write_json
 from labutils.measured import measured
+from labutils.forgetting import ForgettingRun, trade_off
 from labutils.rate_trials import rates_around_suggestion
 from labutils.runs import FEATURES, Run, Strategy, run_all
 from labutils.settings import Settings, pick_device
@@ -167,6 +168,18 @@ def around_suggestion(store: Path) -> tuple[pd.DataFrame, dict]:
     }
 
 
+def forgetting(store: Path) -> tuple[pd.DataFrame, dict]:
+    """New-task against old-task accuracy for every way against forgetting, over its strength."""
+    run = ForgettingRun("fine-tuning", 1.0, 0)
+    return trade_off(SEEDS, store), {
+        "tasks": f"{run.old} ({run.old_labels} labels), then {run.domain} ({run.labels} labels)",
+        "backbone": run.backbone,
+        "image_size": run.image_size,
+        "epochs": run.settings.epochs,
+        "base_lr": run.settings.base_lr,
+    }
+
+
 TABLES = {
     "surface": surface,
     "domain_gap": domain_gap,
@@ -175,6 +188,7 @@ TABLES = {
     "progressive": progressive,
     "kept": kept,
     "around_suggestion": around_suggestion,
+    "forgetting": forgetting,
 }
 
 
