@@ -19,6 +19,8 @@ from labutils.files import read_json, write_json
 from labutils.measured import measured
 from labutils.forgetting import ForgettingRun, trade_off
 from labutils.rate_trials import rates_around_suggestion
+from labutils.recipes import EPOCHS, FASTER, LABELS, augmentation_ablation, more_labels
+from labutils.recipes import capstone as try_recipes
 from labutils.runs import FEATURES, Run, Strategy, run_all
 from labutils.settings import Settings, pick_device
 from labutils.surface import surface_run
@@ -180,6 +182,37 @@ def forgetting(store: Path) -> tuple[pd.DataFrame, dict]:
     }
 
 
+def capstone(store: Path) -> tuple[pd.DataFrame, dict]:
+    """Recipes for 500 labelled solar cells, compared on validation; the best of them tested."""
+    return try_recipes(seeds=SEEDS, store=store), {
+        "domain": "solar",
+        "backbone": "efficientnet_lite0",
+        "labels": LABELS,
+        "epochs": EPOCHS,
+    }
+
+
+def augmentation(store: Path) -> tuple[pd.DataFrame, dict]:
+    """The capstone's training with each kind of augmentation, with all and with none."""
+    return augmentation_ablation(seeds=SEEDS, store=store), {
+        "domain": "solar",
+        "backbone": "efficientnet_lite0",
+        "labels": LABELS,
+        "image_size": 64,
+        "epochs": EPOCHS,
+        "plan": FASTER.name.replace(",", " and"),
+    }
+
+
+def learning_curve(store: Path) -> tuple[pd.DataFrame, dict]:
+    """Test accuracy of a head on frozen features over ever more labels."""
+    return more_labels(seeds=SEEDS, store=store), {
+        "domain": "solar",
+        "backbone": "efficientnet_lite0",
+        "image_size": 128,
+    }
+
+
 TABLES = {
     "surface": surface,
     "domain_gap": domain_gap,
@@ -188,6 +221,9 @@ TABLES = {
     "progressive": progressive,
     "kept": kept,
     "around_suggestion": around_suggestion,
+    "capstone": capstone,
+    "augmentation": augmentation,
+    "learning_curve": learning_curve,
     "forgetting": forgetting,
 }
 

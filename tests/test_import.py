@@ -37,7 +37,8 @@ ROOMS = (
     *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
     *("plots_rates", "rate_trials"),
     *("forgetting", "plots_forgetting"),
-    *("costs", "measured", "surface", "live", "panels", "widgets", "exercises"),
+    *("calibration", "saliency", "mistakes", "export", "learning_curve", "recipes", "plots_capstone"),
+    *("costs", "measured", "surface", "live", "panels", "widgets", "clinic", "exercises"),
 )
 FOLDER = Path(labutils.__file__).parent
 PROJECT = FOLDER.parent
