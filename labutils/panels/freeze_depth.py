@@ -1,7 +1,9 @@
 """The freeze depth: which groups are trained, what that costs, and what it gives."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,8 +21,17 @@ from labutils.panels.panel import (
     groups_told,
     interval_told,
     live_told,
+    pixels_of,
     titled,
 )
+
+SIZE, ACCURACY = (
+    (9.2, 4.6),
+    (0.07, 0.13, 0.43, 0.56),
+)  # inches; left, bottom, width, height in parts of the figure
+COLUMNS = ["trained_groups", "mean", "low", "high"]
+RING = {"markersize": 15, "fillstyle": "none", "markeredgewidth": 2.5}
+STAR = {"markersize": 15, "markeredgecolor": "white"}
 
 
 def freeze_depth_panel(
@@ -53,45 +64,18 @@ def freeze_depth_panel(
     check_range(trained_groups, len(depths))
     names = list(depths["first_trained"])[::-1]
     row = depths.iloc[trained_groups - 1]
-    figure = Figure(figsize=(9.2, 4.6), dpi=DOTS)
-    _blocks(figure.add_axes((0.07, 0.83, 0.91, 0.12)), names, trained_groups)
-    left, right = figure.add_axes((0.07, 0.13, 0.43, 0.56)), figure.add_axes((0.58, 0.13, 0.40, 0.56))
+    figure = Figure(figsize=SIZE, dpi=DOTS)
     seen = accuracy[accuracy["trained_groups"] == trained_groups]
-    error = [accuracy["mean"] - accuracy["low"], accuracy["high"] - accuracy["mean"]]
-    left.errorbar(
-        accuracy["trained_groups"],
-        accuracy["mean"],
-        yerr=error,
-        fmt="o",
-        color="0.35",
-        capsize=4,
-        label="measured, 95 % interval",
-    )
-    left.plot(
-        seen["trained_groups"],
-        seen["mean"],
-        "o",
-        markersize=15,
-        fillstyle="none",
-        markeredgewidth=2.5,
-        color=TRAINED,
-        label="chosen",
-    )
+    pixels, limits = _measured(len(names), tuple(accuracy[COLUMNS].itertuples(index=False, name=None)))
+    figure.figimage(pixels, zorder=-1)
+    _blocks(figure.add_axes((0.07, 0.83, 0.91, 0.12)), names, trained_groups)
+    left, right = figure.add_axes(ACCURACY), figure.add_axes((0.58, 0.13, 0.40, 0.56))
+    left.patch.set_alpha(0)
+    left.set(xlim=(0.5, len(names) + 0.5), ylim=limits)
+    left.set_axis_off()
+    left.plot(seen["trained_groups"], seen["mean"], "o", color=TRAINED, **RING)
     if points:
-        left.plot(
-            *zip(*points, strict=True),
-            "*",
-            markersize=15,
-            color=LIVE,
-            markeredgecolor="white",
-            label="trained live",
-        )
-    left.set(xlabel="trained groups, counted from the head", xlim=(0.5, len(names) + 0.5))
-    titled(left, "Test accuracy")
-    left.set_xticks(range(1, len(names) + 1))
-    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    left.legend(fontsize=8, loc="lower right")
-    left.grid(axis="y", color="0.92")
+        left.plot(*zip(*points, strict=True), "*", color=LIVE, clip_on=False, **STAR)
     draw_curve(right, live)
     table = pd.DataFrame(
         {
@@ -108,6 +92,33 @@ def freeze_depth_panel(
         f"Test accuracy measured beforehand: {interval_told(seen)}. {live_told(live, points)}"
     )
     return Panel(figure, table, sentence)
+
+
+@lru_cache(maxsize=4)
+def _measured(groups: int, rows: tuple[tuple[float, ...], ...]) -> tuple[np.ndarray, tuple[float, float]]:
+    """Accuracy of every depth as pixels of the whole figure, drawn once, and the limits of its upright axis."""
+    figure = Figure(figsize=SIZE, dpi=DOTS)
+    ax, table = figure.add_axes(ACCURACY), pd.DataFrame(rows, columns=COLUMNS)
+    error = [table["mean"] - table["low"], table["high"] - table["mean"]]
+    ax.errorbar(
+        table["trained_groups"],
+        table["mean"],
+        yerr=error,
+        fmt="o",
+        color="0.35",
+        capsize=4,
+        label="measured, 95 % interval",
+    )
+    ax.set(xlabel="trained groups, counted from the head", xlim=(0.5, groups + 0.5))
+    ax.set_xticks(range(1, groups + 1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.grid(axis="y", color="0.92")
+    limits = ax.get_ylim()
+    ax.plot([], [], "o", color=TRAINED, label="chosen", **RING)
+    ax.plot([], [], "*", color=LIVE, label="trained live", **STAR)
+    ax.legend(fontsize=8, loc="lower right")
+    titled(ax, "Test accuracy")
+    return pixels_of(figure), limits
 
 
 def _blocks(ax: Axes, names: Sequence[str], trained: int) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -37,6 +39,13 @@ def check_range(trained_groups: int, groups: int) -> None:
         raise ValueError(
             f"trained_groups={trained_groups} is out of range: this network has {groups} groups, so use 1 to {groups}"
         )
+
+
+def pixels_of(figure: Figure) -> np.ndarray:
+    """A drawn figure as an array of height × width × 4 bytes, to lie under others of the same size."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
 
 
 def titled(ax: Axes, text: str) -> None:

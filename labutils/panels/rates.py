@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from labutils.panels.panel import (
@@ -18,6 +17,7 @@ from labutils.panels.panel import (
     draw_curve,
     groups_told,
     live_told,
+    pixels_of,
     titled,
 )
 
@@ -142,6 +142,4 @@ def _heat_map(groups: tuple[int, ...], decays: tuple[float, ...], accuracy: tupl
     for (line, column), value in np.ndenumerate(values):
         color = "white" if value < dark else "black"
         ax.text(column, line, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=color)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())
+    return pixels_of(figure)
