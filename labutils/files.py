@@ -45,8 +45,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Same suffix, because savefig and to_csv choose the format by it.
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        # Same suffix, because savefig and to_csv choose the format by it; torch refuses names without any.
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix or ".part", dir=path.parent
+        )
         os.close(handle)
         temporary = Path(name)
         yield temporary

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from labutils.files import PROJECT, data_folder, read_json, whole_file, write_json
 
@@ -84,3 +85,11 @@ def test_the_data_folder_is_where_the_variable_says(monkeypatch):
     assert data_folder() == Path("/somewhere/else")
     monkeypatch.delenv("LAB_DATA")
     assert data_folder() == PROJECT / "data"
+
+
+def test_a_checkpoint_may_have_a_name_without_an_ending(tmp_path):
+
+    with whole_file(tmp_path / "run") as temporary:
+        torch.save({"a": 1}, temporary)
+    assert torch.load(tmp_path / "run") == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
