@@ -133,7 +133,7 @@ class Explorer(widgets.VBox):
         panel = self.panel(list(self.live.rows) if self.live else [])
         self.picture.value = _image(panel.figure, panel.sentence)
         self.sentence.value = f"<p>{html.escape(panel.sentence)}</p>"
-        self.table.value = panel.table.to_html(index=False, border=0, justify="left", col_space=130)
+        self.table.value = panel.table.to_html(index=False, border=0, justify="left", col_space=160)
 
 
 class FreezeDepth(Explorer):
