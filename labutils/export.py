@@ -47,12 +47,14 @@ class Packed(nn.Module):
             raise ValueError(f"{len(classes)} names for {outputs} outputs: {', '.join(classes)}")
         if not temperature > 0:
             raise ValueError(f"temperature={temperature} is out of range: use a number above 0")
-        self.model, self.classes = model, tuple(classes)
+        # The memory order decides how convolutions add up: with the same one, reloaded weights answer to the last bit.
+        self.model, self.classes = model.to(memory_format=torch.channels_last), tuple(classes)
         self.image_size, self.channels, self.temperature = int(image_size), int(channels), float(temperature)
 
     def forward(self, images: Tensor) -> Tensor:
         """Probabilities, shape (N, classes), of uint8 pictures, shape (N, channels, S, S)."""
-        return (self.model(self.model.normalise(images.float() / 255)) / self.temperature).softmax(1)
+        pixels = self.model.normalise(images.float() / 255).contiguous(memory_format=torch.channels_last)
+        return (self.model(pixels) / self.temperature).softmax(1)
 
     def predict(self, images: Tensor, batch_size: int = 32) -> Tensor:
         """The same in evaluation mode, in parts, on the CPU."""

@@ -8,6 +8,7 @@ import torch
 from helpers import changed, snapshot, with_statistics
 from safetensors.torch import save_file
 
+from labutils import build_feature_extractor
 from labutils.export import Packed, largest_gap, load_weights, pack, run_onnx, save_weights, to_onnx
 
 TOLERANCE = 1e-5  # of a probability
@@ -46,6 +47,16 @@ def test_safetensors_come_back_to_the_last_bit(packed, tiny_domain, tmp_path):
     before = snapshot(again)
     again(tiny_domain.images[:4])
     assert changed(before, again) == set(), "its BatchNorm stands still"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_real_network_comes_back_whatever_order_it_was_trained_in(order, tmp_path):
+    model = build_feature_extractor().to(memory_format=order)
+    images = torch.randint(256, (6, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    packed = Packed(model, "ab", 64, channels=1)
+    again = load_weights(save_weights(packed, tmp_path / "network.safetensors"))
+    assert torch.equal(again.predict(images), packed.predict(images))
 
 
 def test_foreign_and_broken_files_are_told(tmp_path):
