@@ -17,11 +17,12 @@ def made_up_table(monkeypatch):
         ("inverted", "first", 1e-3, 1, 0.60, 0.66),
         ("inverted", "first", 1e-2, 1, 0.65, 0.62),
         ("inverted", "all", 1e-3, 0, 0.99, 0.98),
-        ("blurred", "first", 1e-3, 0, 0.55, 0.51),
-        ("blurred", "first", 1e-2, 0, 0.50, 0.45),
+        ("inverted", "last", 1e-3, 0, 0.55, 0.51),
+        ("inverted", "last", 1e-2, 0, 0.50, 0.45),
     ]
     columns = ["shift", "block", "base_lr", "seed", "validation_accuracy", "test_accuracy"]
-    monkeypatch.setattr(check, "measured", lambda name: pd.DataFrame(rows, columns=columns))
+    table = pd.DataFrame(rows, columns=columns).assign(domain="digits")
+    monkeypatch.setattr(check, "measured", lambda name: table)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def test_hints_about_a_block(model, capsys):
         (0.70, "chosen by test accuracy"),  # the best rate on test
         (0.69, "mean over all rates"),
         (0.725, "validation accuracy of the chosen rows"),
-        (0.51, "blurred"),
+        (0.51, "last groups"),
         (66.0, "per cent"),
         (0.1, "Take the rows"),
     ],

@@ -1,5 +1,6 @@
 """Tables made beforehand: each is readable and says where it comes from; the script that makes them knows its names."""
 
+import re
 import subprocess
 import sys
 
@@ -8,18 +9,15 @@ import pytest
 from labutils.files import PROJECT
 from labutils.measured import FOLDER, measured, provenance
 
-MADE_BY_MEASURE = [
-    line.split('"')[1]
-    for line in (PROJECT / "benchmarks" / "measure.py")
-    .read_text()
-    .split("TABLES = {")[1]
-    .split("}")[0]
-    .split(",")
-    if '"' in line
-]
+PAGES = (PROJECT / "notebooks").glob("*.ipynb")
+USED = sorted({name for page in PAGES for name in re.findall(r'measured\(\\"(\w+)\\"\)', page.read_text())})
 
 
-@pytest.mark.parametrize("name", MADE_BY_MEASURE)
+def test_pages_use_tables():
+    assert {"surface", "domain_gap"} <= set(USED)
+
+
+@pytest.mark.parametrize("name", USED)
 def test_every_table_is_there_with_its_origin(name):
     table = measured(name)
     assert len(table) and table["seed"].nunique() >= 3, "three seeds at least"

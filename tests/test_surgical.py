@@ -1,5 +1,7 @@
 """Shifts keep labels and splits; one block is tuned and nothing else; rates are chosen on validation."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -11,6 +13,7 @@ from labutils.surgical import (
     adapt,
     at_best_rate,
     blurred,
+    glimpse,
     inverted,
     shifted,
     surgical_experiment,
@@ -30,6 +33,17 @@ def test_a_shift_changes_the_pictures_and_nothing_else(tiny_domain, shift):
     assert torch.equal(after.labels, tiny_domain.labels)
     for split in ("train", "validation", "test"):
         assert torch.equal(getattr(after, split), getattr(tiny_domain, split))
+
+
+def test_a_glimpse_sees_all_classes_of_sorted_pictures(tiny_domain):
+    order = tiny_domain.labels[tiny_domain.test].argsort()
+    by_class = replace(tiny_domain, test=tiny_domain.test[order])
+    few = glimpse(by_class, 3)
+    assert len(few.test) == len(few.validation) == 3
+    assert few.labels[few.test].tolist() == [0, 1, 2]
+    assert set(few.test.tolist()) <= set(tiny_domain.test.tolist())
+    assert torch.equal(glimpse(by_class, 1000).test, by_class.test)
+    assert torch.equal(few.train, tiny_domain.train)
 
 
 def test_inverting_twice_gives_the_picture_back_and_blurring_keeps_grey(tiny_domain):

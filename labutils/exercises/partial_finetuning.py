@@ -102,14 +102,14 @@ def _means(table: pd.DataFrame) -> dict[str, float]:
     """The right answer, and those that come from choosing the rate in another way."""
     part = table[(table["shift"] == "inverted") & (table["block"] == "first")]
     per_rate = part.groupby("base_lr")["test_accuracy"].mean()
-    blurred = table[(table["shift"] == "blurred") & (table["block"] == "first")]
+    other = table[(table["shift"] == "inverted") & (table["block"] == "last")]
     return {
         "right": at_best_rate(part)["test_accuracy"].mean(),
         "on test": part.groupby("seed")["test_accuracy"].max().mean(),
         "one rate, on test": per_rate.max(),
         "all rates": part["test_accuracy"].mean(),
         "validation": at_best_rate(part)["validation_accuracy"].mean(),
-        "blurred": at_best_rate(blurred)["test_accuracy"].mean(),
+        "other block": at_best_rate(other)["test_accuracy"].mean(),
     }
 
 
@@ -140,8 +140,8 @@ def chosen_on_validation(answer: Any) -> None:
                 "test_accuracy of the same rows.",
             ),
             (
-                lambda a: abs(float(a) - means["blurred"]) < 5e-4,
-                "These are the blurred pictures: take the inverted ones.",
+                lambda a: abs(float(a) - means["other block"]) < 5e-4,
+                "That is the block of the last groups: take the first ones.",
             ),
             (
                 lambda a: abs(float(a) / 100 - means["right"]) < 5e-4,
