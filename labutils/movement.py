@@ -34,7 +34,7 @@ def movement(before: Mapping[str, torch.Tensor], model: LayerGroups) -> dict[str
     >>> with torch.no_grad():
     ...     for parameter in net.head.parameters():
     ...         _ = parameter.mul_(1.5)
-    >>> movement(before, net)
+    >>> {name: round(moved, 4) for name, moved in movement(before, net).items()}
     {'stem': 0.0, 'head': 0.5}
     """
     moved = {}
