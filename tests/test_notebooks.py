@@ -138,6 +138,7 @@ def test_no_lesson_is_stored_as_untrue(page):
         ("accuracy 81.7%, loss 0.449 (measured)", "accuracy #%, loss # (measured)"),
         ("gap 1.2e-07, 46 times faster (measured)", "gap #, # times faster (measured)"),
         ("buffers changed: 147 of 147", "buffers changed: 147 of 147"),
+        ("head      0.1 MB,  12.0 ms (measured)", "head # MB, # ms (measured)"),
         ("12 (measured) of 15", "12 (measured) of 15"),
         ("3 layers\nloss 0.5 (measured)\n7 groups\n", "3 layers\nloss # (measured)\n7 groups\n"),
     ],
