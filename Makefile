@@ -18,7 +18,7 @@ test: .venv/ready
 
 # What the lab says of transfer learning, on real pictures over three seeds: longer than all other tests together
 claims: .venv/ready
-	$(BIN)/python -m pytest -m claims -s tests/test_claims.py
+	$(BIN)/python -m pytest -m claims -s tests/test_claims.py tests/test_panels.py
 
 solution: .venv/ready
 	$(BIN)/python solution.py
