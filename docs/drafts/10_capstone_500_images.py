@@ -75,12 +75,13 @@ print(pictures.describe())
 # %%
 rows = {}
 for number, name in enumerate(pictures.classes):
-    ids = pictures.train[pictures.labels[pictures.train] == number]
-    rows[name] = pictures.images[ids[:: max(1, len(ids) // 8)][:8]]
+    rows[name] = pictures.images[pictures.train[pictures.labels[pictures.train] == number]][:8]
 display(plot_pictures(rows))
 # %% [markdown]
 r"""
-**Figure.** CAPTION1
+**Figure.** Two rows of eight grey solar cells with three dark wires across. Above, functional ones: two smooth cells with cut corners, and six
+grainy ones with blotches. Below, defective ones: fine diagonal cracks, a dark blade, a dark blot. In the last one there is hardly anything
+to see.
 """
 # %% [markdown]
 r"""
@@ -190,9 +191,9 @@ Jitter makes some darker or brighter. Crop enlarges each by another amount, so t
 # %% [markdown]
 r"""
 Now the same training with each of them alone, with the three together, with none, and with what suits pictures without an up and
-down: mirrors and quarter turns. Three seeds each.
+down: mirrors on both axes, and quarter turns with them. Three seeds each.
 
-**Predict.** Put the six in order.
+**Predict.** Put the seven in order.
 """
 # %%
 table = measured("augmentation")
@@ -200,7 +201,8 @@ print(provenance("augmentation"))
 display(plot_points(table, "augmentation", "test_accuracy", "test accuracy", "500 solar cells, 64 px"))
 # %% [markdown]
 r"""
-**Figure.** XX
+**Figure.** Seven rows, one for each kind of augmentation: three dots are the test accuracies of three seeds, the bar is their mean. The
+dots of a row lie about as far apart as the bars of different rows.
 """
 # %%
 pairs = table.rename(columns={"augmentation": "strategy"}).assign(domain="solar", labels=500)
@@ -210,7 +212,9 @@ for kind in pairs.strategy.unique()[1:]:
     print(f"{kind:<20}{100 * lead.lead:+.1f} points ({100 * lead.low:+.1f} to {100 * lead.high:+.1f}), {clear}")
 # %% [markdown]
 r"""
-XX
+Read the intervals, not the order of the bars. *Clear* needs an interval without zero, and with three seeds that takes a lead of several points. Where
+nothing is clear, choose by what you know about the pictures: mirrored cells are cells; a crop may cut the crack off. Augmentation is no free lunch that
+has to be piled up.
 
 ## More pixels, other rates
 
@@ -232,7 +236,7 @@ print(f"test accuracy {best['mean']:.1%} (95 % interval of {best.seeds} seeds: {
 print("mean of the three seeds at least 84 %:", best["mean"] >= 0.84)
 # %% [markdown]
 r"""
-XX
+The table answers the prediction, and it answers it on validation pictures. The one number on test pictures was looked at when nothing was left to choose.
 
 ## Test once
 
@@ -399,7 +403,8 @@ fitted = curve.labels[curve.labels <= 400].unique()
 display(plot_power_law(curve, line, fitted, title="A head on frozen features, solar cells, 128 px"))
 # %% [markdown]
 r"""
-**Figure.** XX
+**Figure.** Test error over labels, both axes logarithmic. A straight falling line with its band goes through the filled circles, three runs at each of
+50, 100, 200 and 400 labels, and on to the right, where open diamonds at 800 and 1575 mark the runs that it had not seen.
 """
 # %%
 print(f"exponent {law.exponent:.2f}: twice the labels leave {2**-law.exponent:.0%} of the error")
@@ -413,7 +418,9 @@ for more in (1, 100, 500):
     print(f"{more} more than 500: {gain:.3f} points ({low:.3f} to {high:.3f})")
 # %% [markdown]
 r"""
-XX
+One more label is worth a few thousandths of a point, and each is worth less than the one before. The interval is that of the line, for these test pictures and this
+way of training. It knows nothing of wrong labels, which no amount of labels cures: far to the right every power law is too hopeful.
+
 
 ## Four questions from interviews
 
@@ -482,7 +489,7 @@ r"""
 <details><summary>Answer</summary>
 
 Look at them, search for copies, lock the test away. Head on frozen features at a rate from the range test, then the last block at a tenth. Augment only by
-what keeps a picture what it is, and judge by several seeds: XX. More pixels were worth more than XX. Test
+what keeps a picture what it is, and judge by several seeds. Try more pixels, and choose on validation only. Test
 once, then read the mistakes, test the maps, fit a temperature, export with the preparation inside. Before buying labels, fit the curve.
 
 Shown on this page from top to bottom.
@@ -497,7 +504,13 @@ print(f"{'the best of them, on test':<40}{tried.test_accuracy.mean():.1%}")
 r"""
 ## Take away
 
-- XX
+- Lock the test away first, choose on validation, test once. Before a choice, ask how much luck there is in the pictures that decide it.
+- Head on frozen features, then the last block at a tenth: some seconds of work with a cache, and the rest of the network stays as it was.
+- Augment by what keeps a picture what it is, and believe a gain only if its interval leaves zero out.
+- One number hides the mistakes: look at the confusion matrix, the surest errors, the maps, and test the maps, too.
+- A network trained on few pictures is too sure. One temperature mends that without changing an answer.
+- Pack the preparation into the network, export, and compare on every test picture within a bound that you set before.
+- A learning curve tells what more labels would buy, with an interval that is wider than one would like.
 
 ## Exercises
 
