@@ -12,7 +12,7 @@ r"""
 
 **You need** pages 02 to 07. All of it comes together here.
 
-**Time**: 60 minutes with the questions and exercises; the cells alone ran in XX seconds on one CPU core.
+**Time**: 60 minutes with the questions and exercises; the cells alone ran in TODO seconds on one CPU core.
 """
 # %% [markdown]
 r"""
@@ -201,7 +201,7 @@ print(provenance("augmentation"))
 display(plot_points(table, "augmentation", "test_accuracy", "test accuracy", "500 solar cells, 64 px"))
 # %% [markdown]
 r"""
-**Figure.** Seven rows, one for each kind of augmentation: three dots are the test accuracies of three seeds, the bar is their mean. The
+**Figure.** TODO (not seen yet) Seven rows, one for each kind of augmentation: three dots are the test accuracies of three seeds, the bar is their mean. The
 dots of a row lie about as far apart as the bars of different rows.
 """
 # %%
@@ -212,7 +212,7 @@ for kind in pairs.strategy.unique()[1:]:
     print(f"{kind:<20}{100 * lead.lead:+.1f} points ({100 * lead.low:+.1f} to {100 * lead.high:+.1f}), {clear}")
 # %% [markdown]
 r"""
-Read the intervals, not the order of the bars. *Clear* needs an interval without zero, and with three seeds that takes a lead of several points. Where
+TODO (not measured yet): Read the intervals, not the order of the bars. *Clear* needs an interval without zero, and with three seeds that takes a lead of several points. Where
 nothing is clear, choose by what you know about the pictures: mirrored cells are cells; a crop may cut the crack off. Augmentation is no free lunch that
 has to be piled up.
 
@@ -236,7 +236,7 @@ print(f"test accuracy {best['mean']:.1%} (95 % interval of {best.seeds} seeds: {
 print("mean of the three seeds at least 84 %:", best["mean"] >= 0.84)
 # %% [markdown]
 r"""
-The table answers the prediction, and it answers it on validation pictures. The one number on test pictures was looked at when nothing was left to choose.
+TODO (not measured yet): The table answers the prediction, and it answers it on validation pictures. The one number on test pictures was looked at when nothing was left to choose.
 
 ## Test once
 
@@ -403,7 +403,7 @@ fitted = curve.labels[curve.labels <= 400].unique()
 display(plot_power_law(curve, line, fitted, title="A head on frozen features, solar cells, 128 px"))
 # %% [markdown]
 r"""
-**Figure.** Test error over labels, both axes logarithmic. A straight falling line with its band goes through the filled circles, three runs at each of
+**Figure.** TODO (not seen yet) Test error over labels, both axes logarithmic. A straight falling line with its band goes through the filled circles, three runs at each of
 50, 100, 200 and 400 labels, and on to the right, where open diamonds at 800 and 1575 mark the runs that it had not seen.
 """
 # %%
@@ -418,7 +418,7 @@ for more in (1, 100, 500):
     print(f"{more} more than 500: {gain:.3f} points ({low:.3f} to {high:.3f})")
 # %% [markdown]
 r"""
-One more label is worth a few thousandths of a point, and each is worth less than the one before. The interval is that of the line, for these test pictures and this
+TODO (not measured yet): One more label is worth a few thousandths of a point, and each is worth less than the one before. The interval is that of the line, for these test pictures and this
 way of training. It knows nothing of wrong labels, which no amount of labels cures: far to the right every power law is too hopeful.
 
 
