@@ -25,8 +25,10 @@ from labutils.runs import FEATURES, Run, Strategy, run_all
 from labutils.settings import Settings, pick_device
 from labutils.surface import surface_run
 from labutils.surgical import ADAPTING, at_best_rate, surgical_experiment
+from labutils.tables import runs_table
 
 SEEDS = (0, 1, 2)
+OUTCOMES = ("validation_accuracy", "test_accuracy", "seconds")
 STORE = Path("outputs/measured")
 DIGITS = Settings(epochs=12, batch_size=16, keep_best=False, validate_every=12)
 # Domain, shift, labelled pictures after the shift.
@@ -60,17 +62,18 @@ def surface(store: Path) -> tuple[pd.DataFrame, dict]:
     ]
     runs = [surface_run(*case) for case in cases]
     results = run_all(runs, store, label="Freeze depth and decay")
-    table = pd.DataFrame(cases, columns=["trained_groups", "lr_decay", "seed"])
-    for name in ("validation_accuracy", "test_accuracy", "seconds"):
-        table[name] = [result[name] for result in results]
-    run = runs[-1]
-    return table, {
+    table = runs_table(cases, ("trained_groups", "lr_decay", "seed"), results, OUTCOMES)
+    return table, conditions(runs[-1]) | {"base_lr": runs[-1].strategy.base_lr}
+
+
+def conditions(run: Run) -> dict:
+    """What all runs of a table have in common."""
+    return {
         "domain": run.domain,
         "backbone": run.backbone,
         "labels": run.labels,
         "image_size": run.image_size,
         "epochs": run.settings.epochs,
-        "base_lr": run.strategy.base_lr,
     }
 
 
@@ -109,21 +112,12 @@ def _plans(store: Path, plans: dict[str, tuple[Strategy, tuple[float, ...]]]) ->
         for name, rate, seed in cases
     ]
     results = run_all(runs, store, label="Plans")
-    table = pd.DataFrame(cases, columns=["plan", "base_lr", "seed"])
-    for name in ("validation_accuracy", "test_accuracy", "seconds"):
-        table[name] = [result[name] for result in results]
+    table = runs_table(cases, ("plan", "base_lr", "seed"), results, OUTCOMES)
     # The head is new and moves by its whole length: only the pretrained groups tell how far the network went.
     table["movement"] = [
         fmean(moved for group, moved in result["movement"].items() if group != "head") for result in results
     ]
-    run = runs[0]
-    return table, {
-        "domain": run.domain,
-        "backbone": run.backbone,
-        "labels": run.labels,
-        "image_size": run.image_size,
-        "epochs": DIGITS.epochs,
-    }
+    return table, conditions(runs[0])
 
 
 def kept(store: Path) -> tuple[pd.DataFrame, dict]:
@@ -163,8 +157,11 @@ def around_suggestion(store: Path) -> tuple[pd.DataFrame, dict]:
         settings = Settings(lr_decay=decay, keep_best=False)
         table = rates_around_suggestion("digits", 9, settings=settings, seeds=SEEDS, store=store)
         tables.append(table.assign(lr_decay=decay))
-    conditions = {"domain": "digits", "backbone": "efficientnet_lite0", "labels": 300, "image_size": 64}
-    return pd.concat(tables, ignore_index=True), conditions | {
+    return pd.concat(tables, ignore_index=True), {
+        "domain": "digits",
+        "backbone": "efficientnet_lite0",
+        "labels": 300,
+        "image_size": 64,
         "epochs": settings.epochs,
         "groups": "all, from the start",
     }
@@ -236,9 +233,9 @@ def main() -> None:
     if unknown := set(arguments.tables) - set(TABLES):
         parser.error(f"no table {', '.join(unknown)}; there are {', '.join(TABLES)}")
     for name in arguments.tables or TABLES:
-        table, conditions = TABLES[name](arguments.store)
+        table, common = TABLES[name](arguments.store)
         # A process computes with one thread (see run_all); as many processes as cores.
-        save(name, table, provenance(pick_device().type, SEEDS, threads=1), **conditions)
+        save(name, table, provenance(pick_device().type, SEEDS, threads=1), **common)
 
 
 if __name__ == "__main__":

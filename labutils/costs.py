@@ -1,6 +1,7 @@
 """What each group of a network costs: weights, activations to keep for the backward pass, time."""
 
 import copy
+from collections.abc import Sequence
 from time import perf_counter
 
 import pandas as pd
@@ -33,13 +34,13 @@ def group_costs(model: LayerGroups, image_size: int = 64, batch_size: int = 16) 
     """
     # Channels last, as in training: on a CPU the memory order decides the time.
     model = copy.deepcopy(model).cpu().eval().requires_grad_(True).to(memory_format=torch.channels_last)
-    weights = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    weights = storages(model)
     pictures = torch.rand(batch_size, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
     x = pictures.contiguous(memory_format=torch.channels_last)
     rows, kept, alive = [], [], []
     for name, group in model.named_children():
         forward, backward = zip(*(_time(group, x) for _ in range(PASSES)), strict=True)
-        saved, output = _saved(group, x, weights)
+        saved, output = saved_for_backward(group, x, weights)
         alive.append(output)  # holds the graph, so that no later tensor takes the place of a saved one
         kept.append(saved)
         x = output.detach()
@@ -51,11 +52,17 @@ def group_costs(model: LayerGroups, image_size: int = 64, batch_size: int = 16) 
                 "backward_ms": min(backward),
             }
         )
-    counted = set()
-    for row, saved in zip(reversed(rows), reversed(kept), strict=True):
-        row["kept_mb"] = sum(size for place, size in saved.items() if place not in counted) / 1e6
+    table = pd.DataFrame(rows).assign(kept_mb=kept_once(kept))
+    return table[["group", "parameters", "kept_mb", "forward_ms", "backward_ms"]]
+
+
+def kept_once(kept: Sequence[dict[int, int]]) -> list[float]:
+    """Megabytes of each group, shallow to deep, where a piece of memory that two keep counts for the later one."""
+    sizes, counted = [], set()
+    for saved in reversed(kept):
+        sizes.append(sum(size for place, size in saved.items() if place not in counted) / 1e6)
         counted |= saved.keys()
-    return pd.DataFrame(rows)[["group", "parameters", "kept_mb", "forward_ms", "backward_ms"]]
+    return sizes[::-1]
 
 
 def depth_costs(costs: pd.DataFrame) -> pd.DataFrame:
@@ -103,12 +110,19 @@ def _time(group: torch.nn.Module, x: torch.Tensor) -> tuple[float, float]:
     return 1e3 * (between - started), 1e3 * (ended - between)
 
 
-def _saved(group: torch.nn.Module, x: torch.Tensor, weights: set[int]) -> tuple[dict[int, int], torch.Tensor]:
-    """Bytes of each piece of memory that autograd keeps, and the output, which keeps it alive."""
+def storages(model: torch.nn.Module) -> set[int]:
+    """Where the weights and buffers of a model lie: memory that is there anyway."""
+    return {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
+
+
+def saved_for_backward(
+    group: torch.nn.Module, x: torch.Tensor, weights: set[int]
+) -> tuple[dict[int, int], torch.Tensor]:
+    """Bytes of each piece of memory that autograd keeps, but for ``weights``, and the output, which keeps it alive."""
     saved = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if _storage(tensor) not in weights:  # weights are there anyway
+        if _storage(tensor) not in weights:
             saved[_storage(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 

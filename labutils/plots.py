@@ -55,6 +55,14 @@ def _numbers_on_log_axis(ax, values: Sequence[float]) -> None:
     ax.minorticks_off()
 
 
+def _epochs(ax, history: pd.DataFrame) -> None:
+    """An axis of whole epochs, with a dotted line where a new stage begins."""
+    for start in history.groupby("stage")["epoch"].min().iloc[1:]:
+        ax.axvline(start - 0.5, color="0.4", linestyle=":", linewidth=1.5)
+    ax.set_xlabel("epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
 def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
     """Loss and accuracy over epochs from the table that `fit` returns; stages are set apart by dotted lines."""
     figure, (left, right) = _figure(2, 10, 4)
@@ -68,10 +76,7 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
                 color=PALETTE[number],
                 label=split,
             )
-        for start in history.groupby("stage")["epoch"].min().iloc[1:]:
-            ax.axvline(start - 0.5, color="0.4", linestyle=":", linewidth=1.5)
-        ax.set_xlabel("epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        _epochs(ax, history)
     left.set_ylabel("cross-entropy")
     _percent(right, "accuracy")
     right.legend()

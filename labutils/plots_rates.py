@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from labutils.plots import MARKERS, PALETTE, _band, _figure, _numbers_on_log_axis, _percent
+from labutils.plots import MARKERS, PALETTE, _figure, _percent
 
 HALF_A_FLOAT32_STEP = 2.0**-25  # relative; a smaller change is rounded away from every weight
 
@@ -21,20 +21,24 @@ def plot_group_rates(rates: pd.DataFrame, title: str = "Learning rate of each gr
         plan (the legend), group, learning_rate.
     """
     figure, (ax,) = _figure(width=8)
-    for number, (plan, part) in enumerate(rates.groupby("plan", sort=False)):
-        ax.plot(
-            part["group"],
-            part["learning_rate"],
-            marker=MARKERS[number % len(MARKERS)],
-            color=PALETTE[number % len(PALETTE)],
-            linewidth=2,
-            label=plan,
-        )
+    _line_a_plan(ax, rates, "learning_rate")
     ax.set(
         yscale="log", xlabel="layer group, shallow to deep", ylabel="learning rate (log scale)", title=title
     )
     ax.legend()
     return figure
+
+
+def _line_a_plan(ax, table: pd.DataFrame, value: str) -> None:
+    for number, (plan, part) in enumerate(table.groupby("plan", sort=False)):
+        ax.plot(
+            part["group"],
+            part[value],
+            marker=MARKERS[number % len(MARKERS)],
+            color=PALETTE[number % len(PALETTE)],
+            linewidth=2,
+            label=plan,
+        )
 
 
 def plot_movement(moved: pd.DataFrame, title: str) -> Figure:
@@ -46,16 +50,7 @@ def plot_movement(moved: pd.DataFrame, title: str) -> Figure:
         plan (the legend), group, movement (relative; 0 is left out, for the axis is logarithmic).
     """
     figure, (ax,) = _figure(width=8)
-    for number, (plan, part) in enumerate(moved.groupby("plan", sort=False)):
-        part = part.assign(movement=part["movement"].where(part["movement"] > 0))
-        ax.plot(
-            part["group"],
-            part["movement"],
-            marker=MARKERS[number % len(MARKERS)],
-            color=PALETTE[number % len(PALETTE)],
-            linewidth=2,
-            label=plan,
-        )
+    _line_a_plan(ax, moved.assign(movement=moved["movement"].where(moved["movement"] > 0)), "movement")
     ax.axhspan(ax.get_ylim()[0] / 1e3, HALF_A_FLOAT32_STEP, color="0.85", zorder=0)
     ax.annotate(
         "less than float32 can resolve in a weight",
@@ -130,29 +125,6 @@ def plot_seeds(
             if level:
                 _draw_level(ax, *level)
     figure.suptitle(title)
-    return figure
-
-
-def plot_base_rates(means: pd.DataFrame, title: str, level: tuple[float, str] | None = None) -> Figure:
-    """Accuracy over the base rate, a line with its interval for each decay.
-
-    Parameters
-    ----------
-    means : DataFrame
-        lr_decay, base_lr, mean, low, high (0 to 1).
-    level : (accuracy, its name), optional
-        A dashed line.
-    """
-    figure, (ax,) = _figure(width=8)
-    for number, (decay, part) in enumerate(means.groupby("lr_decay")):
-        part = part.sort_values("base_lr")
-        _band(ax, part["base_lr"], part, f"decay {decay:g}", number)
-    _numbers_on_log_axis(ax, means["base_lr"])
-    ax.set(xlabel="base rate: learning rate of the head (log scale)", title=title)
-    _percent(ax)
-    if level:
-        _draw_level(ax, *level)
-    ax.legend()
     return figure
 
 

@@ -6,7 +6,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from labutils.plots import MARKERS, PALETTE, STYLE, _figure, _percent
+from labutils.plots import MARKERS, PALETTE, STYLE, _epochs, _figure, _percent
 
 FROZEN = "0.88"
 
@@ -63,10 +63,7 @@ def plot_plans(histories: dict[str, pd.DataFrame], title: str = "") -> Figure:
         right.plot(seen["epoch"], seen["validation_accuracy"], **style)
     first = next(iter(histories.values()))
     for ax in (left, right):
-        for start in first.groupby("stage")["epoch"].min().iloc[1:]:
-            ax.axvline(start - 0.5, color="0.4", linestyle=":", linewidth=1.5)
-        ax.set_xlabel("epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        _epochs(ax, first)
     left.set_ylabel("training loss (cross-entropy)")
     _percent(right, "validation accuracy")
     right.legend()

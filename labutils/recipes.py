@@ -10,6 +10,7 @@ from labutils.domains import Domain
 from labutils.experiments import steps_for
 from labutils.runs import FEATURES, Run, Strategy, run_all
 from labutils.settings import Settings
+from labutils.tables import runs_table
 
 LABELS, EPOCHS, BATCH = 500, 16, 32
 # Half of the epochs on the head, then the last block, too, at a tenth of the rate.
@@ -155,10 +156,8 @@ def augmentation_ablation(
         for name, seed in cases
     ]
     results = run_all(runs, store, workers, label="Augmentation")
-    table = pd.DataFrame(cases, columns=["augmentation", "seed"])
-    table["train_accuracy"] = [result["history"][-1]["train_accuracy"] for result in results]
-    for name in ("validation_accuracy", "test_accuracy"):
-        table[name] = [result[name] for result in results]
+    table = runs_table(cases, ("augmentation", "seed"), results, ("validation_accuracy", "test_accuracy"))
+    table.insert(2, "train_accuracy", [result["history"][-1]["train_accuracy"] for result in results])
     return table
 
 
@@ -186,7 +185,4 @@ def more_labels(
         settings = settings_for((), max(1, round(steps_for(count) / per_epoch)))
         runs.append(Run(domain, backbone, FEATURES, count, seed, settings, image_size))
     results = run_all(runs, store, workers, label="More labels")
-    table = pd.DataFrame(cases, columns=["labels", "seed"])
-    for name in ("validation_accuracy", "test_accuracy"):
-        table[name] = [result[name] for result in results]
-    return table
+    return runs_table(cases, ("labels", "seed"), results, ("validation_accuracy", "test_accuracy"))

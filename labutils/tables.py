@@ -7,6 +7,24 @@ import numpy as np
 import pandas as pd
 
 
+def runs_table(
+    cases: Sequence[tuple], columns: Sequence[str], results: Sequence[dict], values: Sequence[str]
+) -> pd.DataFrame:
+    """A row a run: what was asked, then what came out.
+
+    Parameters
+    ----------
+    cases : sequence of tuple
+        One a run, in the order of ``columns``.
+    results : sequence of dict
+        From `run_all`, one a case.
+    values : sequence of str
+        Keys of each result.
+    """
+    rows = [(*case, *(result[name] for name in values)) for case, result in zip(cases, results, strict=True)]
+    return pd.DataFrame(rows, columns=[*columns, *values])
+
+
 def intervals(table: pd.DataFrame, by: Sequence[str], value: str = "test_accuracy") -> pd.DataFrame:
     """Mean over the seeds with its 95 % interval (Student's t, as seeds are few).
 

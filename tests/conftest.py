@@ -27,6 +27,12 @@ def on_the_cpu(request, monkeypatch):
         monkeypatch.setenv("LAB_DEVICE", "cpu")
 
 
+@pytest.fixture
+def told(capsys):
+    """What was printed since the last call, such as the verdict of an exercise."""
+    return lambda: capsys.readouterr().out
+
+
 @pytest.fixture(scope="session")
 def tiny_domain():
     """48 coloured pictures of 32 px in 3 classes: 30 to train on, 9 to validate, 9 to test."""

@@ -38,10 +38,6 @@ NONSENSE = [
 ]
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
 def every_check():
     net, head = small_network(), nn.Linear(2, 2)
     for name in check.__all__:
@@ -91,10 +87,10 @@ def pool() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("number", CASES)
 @pytest.mark.parametrize("letter", LETTERS)
-def test_one_letter_passes_and_each_other_has_a_hint_of_its_own(number, letter, capsys):
+def test_one_letter_passes_and_each_other_has_a_hint_of_its_own(number, letter, told):
     case = CASES[number]
     getattr(check, f"case_{number}")(f" {letter.lower()} ")
-    said = told(capsys)
+    said = told()
     if letter == case.right:
         assert said == f"Right. {case.why}\n"
     else:
@@ -115,17 +111,17 @@ def test_right_letters_follow_no_pattern():
 
 
 @pytest.mark.parametrize("answer", [..., None])
-def test_unanswered(answer, capsys):
+def test_unanswered(answer, told):
     for name, one in every_check():
         one(answer)
-        assert told(capsys).startswith("Not answered yet"), name
+        assert told().startswith("Not answered yet"), name
 
 
 @pytest.mark.parametrize("answer", NONSENSE)
-def test_nonsense_never_passes_and_breaks_nothing(answer, capsys):
+def test_nonsense_never_passes_and_breaks_nothing(answer, told):
     for name, one in every_check():
         one(answer)
-        said = told(capsys)
+        said = told()
         assert said.startswith("Not yet. ") and len(said) > 30, name
 
 
@@ -143,7 +139,7 @@ def moves(net: nn.Sequential, optimizer) -> set[str]:
     return {name for name, stood_still in groups.items() if stood_still == {False}}
 
 
-def test_mend_1_passes_what_moves_both_groups_and_nothing_else(capsys):
+def test_mend_1_passes_what_moves_both_groups_and_nothing_else(told):
     net, other = small_network(), small_network(1)
     late = [*net.layer7.parameters(), *net.head.parameters()]
     rates = [{"params": net.layer7.parameters(), "lr": 0.0}, {"params": net.head.parameters()}]
@@ -160,18 +156,18 @@ def test_mend_1_passes_what_moves_both_groups_and_nothing_else(capsys):
     }
     for hint, optimizer in offered.items():
         check.mend_1(optimizer, net)
-        said = told(capsys)
+        said = told()
         assert hint in said, (hint, said)
         if isinstance(optimizer, SGD):
             cured = moves(net, optimizer) == {"layer7", "head"}
             assert said.startswith("Right. ") == (cured and "not those" not in hint), hint
 
 
-def test_mend_1_wants_weights_that_ask_for_a_gradient(capsys):
+def test_mend_1_wants_weights_that_ask_for_a_gradient(told):
     net = small_network()
     net.layer7.requires_grad_(False)
     check.mend_1(SGD(net.parameters(), lr=0.1), net)
-    assert told(capsys).startswith("Not yet. ") and "layer7" not in moves(net, SGD(net.parameters(), lr=0.1))
+    assert told().startswith("Not yet. ") and "layer7" not in moves(net, SGD(net.parameters(), lr=0.1))
 
 
 @pytest.mark.parametrize(
@@ -189,22 +185,22 @@ def test_mend_1_wants_weights_that_ask_for_a_gradient(capsys):
         (float("nan"), 1e-2, "two rates above 0"),
     ],
 )
-def test_mend_4(layer7, head, hint, capsys):
+def test_mend_4(layer7, head, hint, told):
     check.mend_4({"layer7": layer7, "head": head})
-    assert hint in told(capsys)
+    assert hint in told()
 
 
-def test_mend_4_wants_both_groups(capsys):
+def test_mend_4_wants_both_groups(told):
     for rates in ({"head": 1e-2}, {"layer7": 1e-4, "head": 1e-2, "stem": 1e-5}):
         check.mend_4(rates)
-        assert "one for the head" in told(capsys)
+        assert "one for the head" in told()
 
 
 def noisy(image):
     return image - 0.5 + torch.rand(())
 
 
-def test_mend_7(capsys):
+def test_mend_7(told):
     x, y = pool()
     varied, fixed = Pictures(x, y, noisy), Pictures(x, y, lambda image: image - 0.5)
     first, second = torch.arange(100), torch.arange(100, 200)
@@ -232,11 +228,11 @@ def test_mend_7(capsys):
     ]
     for hint, parts in offered:
         check.mend_7(parts)
-        said = told(capsys)
+        said = told()
         assert hint in said, (hint, said)
 
 
-def test_mend_8(capsys):
+def test_mend_8(told):
     pictures_, copies = torch.randperm(200), 200 * torch.arange(4)
     mended = tuple((half[:, None] + copies).flatten() for half in pictures_.split(100))
     rows = torch.arange(800)
@@ -254,7 +250,7 @@ def test_mend_8(capsys):
     ]
     for hint, parts in offered:
         check.mend_8(parts)
-        said = told(capsys)
+        said = told()
         assert hint in said, (hint, said)
 
 
@@ -271,9 +267,9 @@ def test_mend_8(capsys):
         ([0.04, 0.32, 0.32, 0.32], "add up to 1"),
     ],
 )
-def test_mend_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint, capsys):
+def test_mend_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint, told):
     check.mend_9(factors)
-    said = told(capsys)
+    said = told()
     assert hint in said
     torch.manual_seed(0)
     head, x, y = nn.Linear(5, 2), torch.randn(100, 5), torch.randint(2, (100,))
@@ -307,9 +303,9 @@ def test_mend_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint,
         ({2, 6}, "a set of two letters"),
     ],
 )
-def test_two_faulty_lines(lines, hint, capsys):
+def test_two_faulty_lines(lines, hint, told):
     check.two_faulty_lines(lines)
-    assert hint in told(capsys)
+    assert hint in told()
 
 
 def learned(net: nn.Sequential, weights=None, *, drift: bool = False) -> nn.Sequential:
@@ -322,7 +318,7 @@ def learned(net: nn.Sequential, weights=None, *, drift: bool = False) -> nn.Sequ
     return net
 
 
-def test_mended_network(capsys):
+def test_mended_network(told):
     thawed, broken, partly, spoiled = (small_network() for _ in range(4))
     thawed.stem.requires_grad_(True)
     with torch.no_grad():
@@ -343,7 +339,7 @@ def test_mended_network(capsys):
     ]
     for hint, answer in offered:
         check.mended_network(answer)
-        said = told(capsys)
+        said = told()
         assert hint in said, (hint, said)
 
 
@@ -366,9 +362,9 @@ def test_mended_network(capsys):
         (0.503, "Three faults"),
     ],
 )
-def test_honest_loss(number, hint, capsys):
+def test_honest_loss(number, hint, told):
     check.honest_loss(number, nn.Linear(2, 2))
-    assert hint in told(capsys)
+    assert hint in told()
 
 
 @pytest.mark.slow

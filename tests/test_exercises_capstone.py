@@ -28,10 +28,6 @@ def law():
     return fit_power_law(pd.DataFrame(rows, columns=["labels", "seed", "test_accuracy"]))
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     "answer, begins",
     [
@@ -40,13 +36,13 @@ def told(capsys) -> str:
         *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, float("nan"), np.zeros((3, 4)), -7, 10**12)],
     ],
 )
-def test_open_and_nonsense(answer, begins, law, capsys):
+def test_open_and_nonsense(answer, begins, law, told):
     check.alarm_from(answer)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
     check.width_of_the_interval(answer, RESULT)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
     check.labels_for_the_goal(answer, law)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +56,9 @@ def test_open_and_nonsense(answer, begins, law, capsys):
         (0.4, "Write down"),
     ],
 )
-def test_alarm_from(answer, part, capsys):
+def test_alarm_from(answer, part, told):
     check.alarm_from(answer)
-    assert part in told(capsys)
+    assert part in told()
 
 
 @pytest.mark.parametrize(
@@ -79,12 +75,12 @@ def test_alarm_from(answer, part, capsys):
         (0.5, "With share p"),
     ],
 )
-def test_width_of_the_interval(answer, part, capsys):
+def test_width_of_the_interval(answer, part, told):
     check.width_of_the_interval(answer, RESULT)
-    assert part in told(capsys)
+    assert part in told()
 
 
-def test_labels_for_the_goal(law, capsys):
+def test_labels_for_the_goal(law, told):
     right, low, high = law.needed(0.1)
     now, per_label = law.error([500])["error"].iloc[0], law.gain(500)[0]
     for answer, part in [
@@ -99,7 +95,7 @@ def test_labels_for_the_goal(law, capsys):
         (17, "law.needed(error)"),
     ]:
         check.labels_for_the_goal(answer, law)
-        assert part in told(capsys), answer
+        assert part in told(), answer
 
 
 @pytest.mark.parametrize(

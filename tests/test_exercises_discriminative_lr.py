@@ -12,10 +12,6 @@ FALLING = [1e-3 / 3**k for k in range(9)]
 NAMES = ("decay_for_the_stem", "stem_first", "steps_to_half")
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.fixture(scope="module")
 def model():
     return build_feature_extractor()
@@ -30,9 +26,9 @@ def model():
         ("steps_to_half", 6.93e6),
     ],
 )
-def test_right(name, right, capsys):
+def test_right(name, right, told):
     getattr(check, name)(right)
-    assert told(capsys).startswith("Right. ")
+    assert told().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,9 +42,9 @@ def test_right(name, right, capsys):
         ([], "Not yet. "),
     ],
 )
-def test_unanswered_and_nonsense(name, answer, begins, capsys):
+def test_unanswered_and_nonsense(name, answer, begins, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +63,9 @@ def test_unanswered_and_nonsense(name, answer, begins, capsys):
         ("steps_to_half", 78, "logarithms"),
     ],
 )
-def test_each_misconception_has_its_hint(name, wrong, hint, capsys):
+def test_each_misconception_has_its_hint(name, wrong, hint, told):
     getattr(check, name)(wrong)
-    said = told(capsys)
+    said = told()
     assert said.startswith("Not yet. ") and hint in said
 
 
@@ -83,15 +79,15 @@ def test_each_misconception_has_its_hint(name, wrong, hint, capsys):
         ([1e-3] * 9, "Compare"),
     ],
 )
-def test_the_stem_learns_fast(model, rates, hint, capsys):
+def test_the_stem_learns_fast(model, rates, hint, told):
     check.stem_first(discriminative_lr_optimizer(model, rates))
-    assert hint in told(capsys)
+    assert hint in told()
 
 
-def test_rates_by_decay_and_plain_optimizers_are_told_apart(model, capsys):
+def test_rates_by_decay_and_plain_optimizers_are_told_apart(model, told):
     check.stem_first(discriminative_lr_optimizer(model, 1e-3, 3.0))
-    assert "usual order" in told(capsys)
+    assert "usual order" in told()
     check.stem_first(torch.optim.AdamW(model.parameters(), 1e-3))
-    assert "no names" in told(capsys)
+    assert "no names" in told()
     check.stem_first([*FALLING[:8], 1e-3])
-    assert "Give the optimizer" in told(capsys)
+    assert "Give the optimizer" in told()

@@ -30,10 +30,6 @@ def made_up_table(monkeypatch):
     monkeypatch.setattr(check, "measured", lambda name: pd.DataFrame(rows, columns=columns))
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "answer, begins",
@@ -43,9 +39,9 @@ def told(capsys) -> str:
         *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, float("nan"), np.zeros((3, 4)))],
     ],
 )
-def test_open_and_nonsense(name, answer, begins, capsys):
+def test_open_and_nonsense(name, answer, begins, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +56,13 @@ def test_open_and_nonsense(name, answer, begins, capsys):
         (17, "scratch_labels of this row"),
     ],
 )
-def test_worth_of_a_label(answer, part, capsys):
+def test_worth_of_a_label(answer, part, told):
     check.worth_of_a_label(answer)
-    assert part in told(capsys)
+    assert part in told()
 
 
 @pytest.mark.slow
-def test_negative_digits(capsys):
+def test_negative_digits(told):
     digits = load("digits", image_size=64)
     images = digits.images[digits.labelled(200, seed=0).train]
     before, after = (
@@ -82,7 +78,7 @@ def test_negative_digits(capsys):
         (17, "stays uint8"),
     ]:
         check.negative_digits(answer)
-        assert part in told(capsys)
+        assert part in told()
 
 
 @pytest.mark.parametrize(
@@ -98,6 +94,6 @@ def test_negative_digits(capsys):
         (5.5, "fewer would"),
     ],
 )
-def test_seeds_for_a_clear_lead(answer, part, capsys):
+def test_seeds_for_a_clear_lead(answer, part, told):
     check.seeds_for_a_clear_lead(answer)
-    assert part in told(capsys)
+    assert part in told()

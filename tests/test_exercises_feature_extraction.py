@@ -24,10 +24,6 @@ def norms_frozen(net: nn.Module) -> nn.Module:
     return net
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     "name, right",
     [
@@ -36,9 +32,9 @@ def told(capsys) -> str:
         ("switches_for_a_cache", ["no_grad", "eval"]),
     ],
 )
-def test_right(name, right, capsys):
+def test_right(name, right, told):
     getattr(check, name)(right)
-    assert told(capsys).startswith("Right. ")
+    assert told().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", ["trained_parameters", "stands_still", "switches_for_a_cache"])
@@ -52,9 +48,9 @@ def test_right(name, right, capsys):
         ([], "Not yet. "),
     ],
 )
-def test_unanswered_and_nonsense(name, answer, begins, capsys):
+def test_unanswered_and_nonsense(name, answer, begins, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +62,9 @@ def test_unanswered_and_nonsense(name, answer, begins, capsys):
         (1281, "how many features"),
     ],
 )
-def test_misconceptions_about_parameters(answer, hint, capsys):
+def test_misconceptions_about_parameters(answer, hint, told):
     check.trained_parameters(answer)
-    assert hint in told(capsys)
+    assert hint in told()
 
 
 @pytest.mark.parametrize(
@@ -81,19 +77,19 @@ def test_misconceptions_about_parameters(answer, hint, capsys):
         ({"train"}, "a set of names"),
     ],
 )
-def test_misconceptions_about_switches(answer, hint, capsys):
+def test_misconceptions_about_switches(answer, hint, told):
     check.switches_for_a_cache(answer)
-    assert hint in told(capsys)
+    assert hint in told()
 
 
-def test_a_network_that_stands_still(plain, capsys):
+def test_a_network_that_stands_still(plain, told):
     net = norms_frozen(plain)
     check.stands_still(net)
-    assert told(capsys).startswith("Right. ")
+    assert told().startswith("Right. ")
     assert net.training, "the check leaves the answer as it was"
 
 
-def test_misconceptions_about_standing_still(plain, capsys):
+def test_misconceptions_about_standing_still(plain, told):
     first_only = copy.deepcopy(plain).train()
     next(layer for layer in first_only.modules() if isinstance(layer, nn.BatchNorm2d)).eval()
     cases = {
@@ -104,9 +100,9 @@ def test_misconceptions_about_standing_still(plain, capsys):
     }
     for hint, net in cases.items():
         check.stands_still(net)
-        assert hint in told(capsys), hint
+        assert hint in told(), hint
 
 
-def test_a_check_whose_pattern_cannot_read_the_answer_does_not_crash(capsys):
+def test_a_check_whose_pattern_cannot_read_the_answer_does_not_crash(told):
     verdict(object(), 3.0, "", [(lambda answer: answer > 2, "never")], "A number, please.")
-    assert told(capsys) == "Not yet. A number, please.\n"
+    assert told() == "Not yet. A number, please.\n"

@@ -11,10 +11,6 @@ from labutils.exercises import forgetting as check
 from labutils.extra_loss import body
 
 
-def said(capsys) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     "answer, hint",
     [
@@ -30,9 +26,9 @@ def said(capsys) -> str:
         (("a", "b"), "Look at the columns"),
     ],
 )
-def test_numbers_by_hand(answer, hint, capsys):
+def test_numbers_by_hand(answer, hint, told):
     check.numbers_by_hand(answer)
-    assert hint in said(capsys)
+    assert hint in told()
 
 
 @pytest.fixture
@@ -67,9 +63,9 @@ def table(monkeypatch):
         ([1], "Answer with a name"),
     ],
 )
-def test_best_keeper(answer, hint, table, capsys):
+def test_best_keeper(answer, hint, table, told):
     check.best_keeper(answer, 0.85)
-    assert hint in said(capsys)
+    assert hint in told()
 
 
 @pytest.fixture
@@ -84,7 +80,7 @@ def springs(tiny_net):
     return before, after, importance, far
 
 
-def test_penalty(springs, capsys):
+def test_penalty(springs, told):
     before, after, importance, far = springs
     weighed = sum(float((importance[n] * d.square()).sum()) for n, d in far.items())
     alike = sum(float(d.square().sum()) for d in far.values())
@@ -102,10 +98,10 @@ def test_penalty(springs, capsys):
         (..., "Not answered yet"),
     ):
         check.penalty(answer, before, after, importance)
-        assert hint in said(capsys), answer
+        assert hint in told(), answer
 
 
-def test_penalty_is_what_ewc_adds(springs, tiny_domain, capsys):
+def test_penalty_is_what_ewc_adds(springs, tiny_domain, told):
     from forgetting_helpers import entered, thawed
 
     from labutils.forgetting import EWC, Anchor
@@ -114,4 +110,4 @@ def test_penalty_is_what_ewc_adds(springs, tiny_domain, capsys):
     pull = EWC(Anchor({n: p.detach().clone() for n, p in body(before).items()}, importance), 1.0)
     entered(pull, thawed(after), tiny_domain)
     check.penalty(pull.loss(tiny_domain.train[:2], torch.zeros(2, 16)).item(), before, after, importance)
-    assert "Right." in said(capsys)
+    assert "Right." in told()

@@ -22,10 +22,6 @@ def no_training(monkeypatch):
     )
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     "name, right",
     [
@@ -35,9 +31,9 @@ def told(capsys) -> str:
         ("better_rate", 1e-2),
     ],
 )
-def test_right(name, right, capsys):
+def test_right(name, right, told):
     getattr(check, name)(right)
-    assert told(capsys).startswith("Right. ")
+    assert told().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,9 +47,9 @@ def test_right(name, right, capsys):
         ([], "Not yet. "),
     ],
 )
-def test_unanswered_and_nonsense(name, answer, begins, capsys):
+def test_unanswered_and_nonsense(name, answer, begins, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +73,9 @@ def test_unanswered_and_nonsense(name, answer, begins, capsys):
         ("better_rate", 0, "a number above 0"),
     ],
 )
-def test_each_misconception_has_its_hint(name, wrong, hint, capsys):
+def test_each_misconception_has_its_hint(name, wrong, hint, told):
     getattr(check, name)(wrong)
-    said = told(capsys)
+    said = told()
     assert said.startswith("Not yet. ") and hint in said
 
 

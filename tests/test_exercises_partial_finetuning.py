@@ -34,30 +34,26 @@ def plan(model, groups=("layer3", "layer5"), **options):
     return partial_finetune(model, groups, **{"epochs": 6, "base_lr": 3e-4, "head": False, **options})
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
-def test_right(model, capsys):
+def test_right(model, told):
     for name, answer in zip(NAMES, (4, plan(model), 0.66), strict=True):
         getattr(check, name)(answer)
-        assert told(capsys).startswith("Right. "), name
+        assert told().startswith("Right. "), name
     check.block_in_the_middle(list(plan(model)))
-    assert told(capsys).startswith("Right. ")
+    assert told().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", [..., None])
-def test_unanswered(name, answer, capsys):
+def test_unanswered(name, answer, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith("Not answered yet")
+    assert told().startswith("Not answered yet")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", ["?", -1, [], {}, object(), float("nan"), (1, "a")])
-def test_nonsense_gets_the_general_hint(name, answer, capsys):
+def test_nonsense_gets_the_general_hint(name, answer, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith("Not yet. ")
+    assert told().startswith("Not yet. ")
 
 
 @pytest.mark.parametrize(
@@ -70,12 +66,12 @@ def test_nonsense_gets_the_general_hint(name, answer, capsys):
         (2, "from the head backwards: model.summary"),
     ],
 )
-def test_hints_about_parameters(answer, hint, capsys):
+def test_hints_about_parameters(answer, hint, told):
     check.nearly_all_parameters(answer)
-    assert hint in told(capsys)
+    assert hint in told()
 
 
-def test_hints_about_a_block(model, capsys):
+def test_hints_about_a_block(model, told):
     wrong = {
         "The head is trained too": plan(model, head=True),
         "A number counts from the back": plan(model, 6),
@@ -89,9 +85,9 @@ def test_hints_about_a_block(model, capsys):
     }
     for hint, answer in wrong.items():
         check.block_in_the_middle(answer)
-        assert hint in told(capsys), hint
+        assert hint in told(), hint
     check.block_in_the_middle(Stage(("layer3", "layer4", "layer5"), 6, 1e-2))
-    assert "Now look at epochs" in told(capsys)
+    assert "Now look at epochs" in told()
 
 
 @pytest.mark.parametrize(
@@ -106,6 +102,6 @@ def test_hints_about_a_block(model, capsys):
         (0.1, "Take the rows"),
     ],
 )
-def test_hints_about_choosing_a_rate(answer, hint, capsys):
+def test_hints_about_choosing_a_rate(answer, hint, told):
     check.chosen_on_validation(answer)
-    assert hint in told(capsys)
+    assert hint in told()

@@ -20,31 +20,27 @@ def with_epochs(plan, *epochs):
     return [replace(stage, epochs=count) for stage, count in zip(plan, epochs, strict=True)]
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
-def test_right(plan, capsys):
+def test_right(plan, told):
     answers = (1e-2 / 9 / 27, with_epochs(plan, 3, 3, 3, 6), [1.0, 0.7, 0.3])
     for name, answer in zip(NAMES, answers, strict=True):
         getattr(check, name)(answer)
-        assert told(capsys).startswith("Right. "), name
+        assert told().startswith("Right. "), name
     check.on_the_way_back([Agreement(1.0, 0.0), Agreement(0.9, 0.1), Agreement(0.1, 3.0)])
-    assert told(capsys).startswith("Right. ")
+    assert told().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", [..., None])
-def test_unanswered(name, answer, capsys):
+def test_unanswered(name, answer, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith("Not answered yet")
+    assert told().startswith("Not answered yet")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", ["?", -1, [], {}, object(), float("nan"), (1, "a")])
-def test_nonsense_gets_the_general_hint(name, answer, capsys):
+def test_nonsense_gets_the_general_hint(name, answer, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith("Not yet. ")
+    assert told().startswith("Not yet. ")
 
 
 @pytest.mark.parametrize(
@@ -58,12 +54,12 @@ def test_nonsense_gets_the_general_hint(name, answer, capsys):
         (1e-9, "Start at 0.01"),
     ],
 )
-def test_hints_about_a_rate(answer, hint, capsys):
+def test_hints_about_a_rate(answer, hint, told):
     check.rate_of_a_group(answer)
-    assert hint in told(capsys)
+    assert hint in told()
 
 
-def test_hints_about_a_longer_stage(plan, capsys):
+def test_hints_about_a_longer_stage(plan, told):
     wrong = {
         "as partial_finetune made it": plan,
         "4 stages belong to the plan": plan[:3],
@@ -77,7 +73,7 @@ def test_hints_about_a_longer_stage(plan, capsys):
     }
     for hint, answer in wrong.items():
         check.longer_last_stage(answer)
-        assert hint in told(capsys), hint
+        assert hint in told(), hint
 
 
 @pytest.mark.parametrize(
@@ -91,6 +87,6 @@ def test_hints_about_a_longer_stage(plan, capsys):
         ([1.0, 0.2, 0.5], "Give a list"),
     ],
 )
-def test_hints_about_the_way_back(answer, hint, capsys):
+def test_hints_about_the_way_back(answer, hint, told):
     check.on_the_way_back(answer)
-    assert hint in told(capsys)
+    assert hint in told()

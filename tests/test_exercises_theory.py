@@ -16,10 +16,6 @@ def features():
     return group_features(build_feature_extractor(), textures.images[textures.validation])["layer7"]
 
 
-def told(capsys) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "answer, begins",
@@ -29,9 +25,9 @@ def told(capsys) -> str:
         *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, -1, 0.5, float("nan"), torch.zeros(3, 4))],
     ],
 )
-def test_open_and_nonsense(name, answer, begins, capsys):
+def test_open_and_nonsense(name, answer, begins, told):
     getattr(check, name)(answer)
-    assert told(capsys).startswith(begins)
+    assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +42,9 @@ def test_open_and_nonsense(name, answer, begins, capsys):
         ("layer9", "one of stem, layer1"),
     ],
 )
-def test_first_to_see_the_picture(answer, part, capsys):
+def test_first_to_see_the_picture(answer, part, told):
     check.first_to_see_the_picture(answer)
-    assert part in told(capsys)
+    assert part in told()
 
 
 BLOCKS, HEAD = 1_652_640 + 1_017_600, 1280 * 10 + 10
@@ -66,9 +62,9 @@ BLOCKS, HEAD = 1_652_640 + 1_017_600, 1280 * 10 + 10
         (17, "requires_grad"),
     ],
 )
-def test_partly_trained(answer, part, capsys):
+def test_partly_trained(answer, part, told):
     check.partly_trained(answer)
-    assert part in told(capsys)
+    assert part in told()
 
 
 @pytest.mark.parametrize(
@@ -87,6 +83,6 @@ def test_partly_trained(answer, part, capsys):
         (lambda f: f * float("nan"), "CKA saw this change"),
     ],
 )
-def test_unseen_by_cka(features, change, part, capsys):
+def test_unseen_by_cka(features, change, part, told):
     check.unseen_by_cka(change(features))
-    assert part in told(capsys)
+    assert part in told()

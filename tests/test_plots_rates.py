@@ -74,18 +74,3 @@ def test_smoothing_marks_the_lowest_point_of_each_line():
     ax = plots_rates.plot_smoothing(curve, {"late": [2.0, 1.5, 1.2, np.nan]}, "title").axes[0]
     mark = next(line for line in ax.get_lines() if len(line.get_xdata()) == 1)
     assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (0.1, 1.2)
-
-
-def test_base_rates_one_line_a_decay_in_rising_order():
-    means = pd.DataFrame(
-        {
-            "lr_decay": [3.0, 3.0, 1.0, 1.0],
-            "base_lr": [1e-2, 1e-3, 1e-2, 1e-3],
-            "mean": [0.8, 0.7, 0.6, 0.75],
-            "low": [0.7, 0.6, 0.5, 0.65],
-            "high": [0.9, 0.8, 0.7, 0.85],
-        }
-    )
-    ax = plots_rates.plot_base_rates(means, "title", (0.69, "guessing")).axes[0]
-    assert lines(ax) == {"decay 1": [0.75, 0.6], "decay 3": [0.7, 0.8]}
-    assert [text.get_text() for text in ax.texts] == ["guessing"]
