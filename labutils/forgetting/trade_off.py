@@ -27,18 +27,18 @@ PLAIN, PATH = "fine-tuning", "weight interpolation"
 # Method to what its strength is, and to the strengths tried. Interpolation needs no run of its own.
 STRENGTHS = {
     PLAIN: ("", (1.0,)),
-    "L2-SP": ("pull", (0.03, 0.3, 3.0)),
-    "EWC": ("pull", (1e4, 3e5, 1e7)),
+    "L2-SP": ("pull", (0.3, 3.0, 30.0)),
+    "EWC": ("pull", (1e6, 1e7, 1e8)),
     "rehearsal": ("old pictures a class", (1, 3, 10)),
     "distillation": ("weight of the old answers", (0.3, 1.0, 3.0)),
-    "low rates": ("decay of the rate from group to group", (1.5, 2.0, 3.0)),
-    "progressive unfreezing": ("rate, compared with fine-tuning", (1.0, 3.0)),
+    "low rates": ("decay of the rate from group to group", (1.2, 1.5, 2.0, 3.0)),
+    "progressive unfreezing": ("rate, compared with fine-tuning", (0.3, 1.0)),
     "fewer groups": ("trained groups", (1, 2, 3, 5)),
     PATH: ("share of the way", (0.1, 0.3, 0.5, 0.7, 0.9)),
 }
 OLD = Settings(epochs=6, batch_size=16, base_lr=1e-2, lr_decay=3.0, keep_best=False, validate_every=6)
 # One rate for all groups, the habit that forgets most.
-NEW = Settings(epochs=6, batch_size=16, base_lr=5e-3, lr_decay=1.0, keep_best=False, validate_every=6)
+NEW = Settings(epochs=12, batch_size=16, base_lr=5e-3, lr_decay=1.0, keep_best=False, validate_every=12)
 FISHER_PICTURES = 60
 CROPS = 8
 
