@@ -38,7 +38,7 @@ ROOMS = (
     *("plots_rates", "rate_trials"),
     *("forgetting", "plots_forgetting"),
     *("calibration", "saliency", "mistakes", "export", "learning_curve", "recipes", "plots_capstone"),
-    *("costs", "measured", "surface", "live", "panels", "widgets", "clinic", "exercises"),
+    *("costs", "memory", "measured", "surface", "live", "panels", "widgets", "clinic", "exercises"),
 )
 FOLDER = Path(labutils.__file__).parent
 PROJECT = FOLDER.parent
