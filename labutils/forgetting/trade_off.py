@@ -28,7 +28,7 @@ PLAIN, PATH = "fine-tuning", "weight interpolation"
 STRENGTHS = {
     PLAIN: ("", (1.0,)),
     "L2-SP": ("pull", (0.3, 3.0, 30.0)),
-    "EWC": ("pull", (1e6, 1e7, 1e8)),
+    "EWC": ("pull", (1e9, 1e10, 1e11)),
     "rehearsal": ("old pictures a class", (1, 3, 10)),
     "distillation": ("weight of the old answers", (0.3, 1.0, 3.0)),
     "low rates": ("decay of the rate from group to group", (1.2, 1.5, 2.0, 3.0)),
