@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from labutils.parts import PARTS
+from labutils.parts import CORE, PARTS
 from labutils.plan import Plan
 from labutils.report import write_report
 
@@ -31,7 +31,7 @@ def main() -> int:
     )
     parser.add_argument("--seeds", type=int, help="how many seeds; 3, or 1 with --quick")
     parser.add_argument(
-        "--parts", nargs="+", choices=list(PARTS), default=list(PARTS), help="which parts to do"
+        "--parts", nargs="+", choices=list(PARTS), default=list(CORE), help="which parts to do"
     )
     parser.add_argument("--workers", type=int, help="processes; one for each core if not given")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder for the results")

@@ -4,14 +4,18 @@ import copy
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from time import perf_counter
 
 import pandas as pd
 import torch
 
-from labutils.activation_cache import autocast
+from labutils.activation_cache import ActivationCache, autocast
 from labutils.costs import kept_once, saved_for_backward, storages
+from labutils.domains import Domain
+from labutils.freezing import Stage
 from labutils.groups import LayerGroups
 from labutils.settings import Settings
+from labutils.trainer import Trainer
 
 BATCHES = (2, 4)  # two small batches tell what is fixed and what each picture adds
 MB = 1e6
@@ -72,6 +76,48 @@ def peak_allocated(function: Callable[[], object], device: torch.device | str = 
         held += event.nbytes()
         highest = max(highest, held)
     return highest / MB
+
+
+def held_by_a_step(
+    model: LayerGroups, domain: Domain, settings: Settings, trained_groups: int
+) -> tuple[float, float]:
+    """Train the last groups for one step and measure it, frozen groups included.
+
+    Parameters
+    ----------
+    model : LayerGroups
+        Not changed; a copy is trained.
+    settings : Settings
+        Nothing is cached.
+
+    Returns
+    -------
+    (float, float)
+        MB at the fullest moment (weights, optimizer state and all that the step allocates), and the least seconds of three
+        steps.
+    """
+    model = copy.deepcopy(model)
+    stage = Stage(model.names[-trained_groups:], 1, settings.base_lr)
+    trainer = Trainer(model, domain, settings, cache=ActivationCache(0))
+    trainer.enter(stage)
+    trainer.suffix.train()
+    batch = domain.train[: settings.batch_size]
+    source = trainer.inputs.lookup(batch)
+
+    def step() -> float:
+        started = perf_counter()
+        trainer.backward(batch, source)
+        trainer.update()
+        if trainer.device.type == "cuda":
+            torch.cuda.synchronize()
+        return perf_counter() - started
+
+    seconds = min(step() for _ in range(3))  # the first makes the optimizer's state
+    states = [
+        tensor for state in trainer.optimizer.state.values() for tensor in state.values() if tensor.ndim
+    ]
+    there = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers(), *states)) / MB
+    return there + peak_allocated(step, trainer.device), seconds
 
 
 def memory_costs(model: LayerGroups, image_size: int = 224, precision: str = "float32") -> pd.DataFrame:

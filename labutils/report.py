@@ -11,12 +11,12 @@ from time import perf_counter
 import torch
 
 from labutils.files import read_json, whole_file, write_json
-from labutils.parts import PARTS
+from labutils.parts import CORE, PARTS
 from labutils.plan import Plan
 from labutils.runs import open_domain
 
 
-def write_report(plan: Plan, parts: Sequence[str] = tuple(PARTS)) -> Path:
+def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
     """Do the parts and write ``report.md``; parts and runs that are on disk already are not done again.
 
     Raises

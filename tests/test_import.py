@@ -33,12 +33,25 @@ ROOMS = (
         "lr_finder",
     ),
     *("inspection", "responses", "plots_inspection"),
-    *("tables", "runs", "experiments", "plan", "parts", "report"),
+    *("tables", "runs", "experiments", "plan"),
     *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
     *("plots_rates", "rate_trials"),
     *("forgetting", "plots_forgetting"),
     *("calibration", "saliency", "mistakes", "export", "learning_curve", "recipes", "plots_capstone"),
-    *("costs", "memory", "measured", "surface", "live", "panels", "widgets", "clinic", "exercises"),
+    *(
+        "costs",
+        "memory",
+        "plots_memory",
+        "parts",
+        "report",
+        "measured",
+        "surface",
+        "live",
+        "panels",
+        "widgets",
+        "clinic",
+        "exercises",
+    ),
 )
 FOLDER = Path(labutils.__file__).parent
 PROJECT = FOLDER.parent

@@ -3,13 +3,11 @@
 import pandas as pd
 import pytest
 import torch
-from torch.nn import functional as F
+from helpers import coloured_patterns
 
-from labutils import build_feature_extractor, discriminative_lr_optimizer, freeze_all_but
-from labutils.gradient_checkpointing import run_checkpointed
-from labutils.memory import largest_batch, memory_costs, peak_allocated, training_memory
+from labutils import Settings, build_feature_extractor
+from labutils.memory import held_by_a_step, largest_batch, memory_costs, peak_allocated, training_memory
 
-MB = 1e6
 TWO_GROUPS = pd.DataFrame(
     {
         "group": ["stem", "head"],
@@ -27,46 +25,28 @@ TWO_GROUPS = pd.DataFrame(
 )
 
 
-def really_held(model, trained: int, size: int, batch: int, low: bool, checkpointing: bool) -> float:
-    """Megabytes of weights, optimizer state and everything that one step of training allocates."""
-    model = model.to(memory_format=torch.channels_last)
-    freeze_all_but(model, model.names[-trained:])
-    model.train()
-    optimizer = discriminative_lr_optimizer(model)
-    depth = len(model) - trained
-    x, labels = torch.rand(batch, 3, size, size), torch.zeros(batch, dtype=torch.int64)
-    x = x.contiguous(memory_format=torch.channels_last)
-
-    def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            with torch.no_grad():
-                seen = model[:depth](x.clone())
-            suffix = model[depth:]
-            answers = run_checkpointed(suffix, seen) if checkpointing else suffix(seen)
-        loss = F.cross_entropy(answers.float(), labels)
-        del seen, answers
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    step()  # makes the optimizer's state
-    state = sum(t.nbytes for s in optimizer.state.values() for t in s.values() if t.ndim)
-    weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
-    return (weights + state) / MB + peak_allocated(step)
-
-
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet18"])
 def test_the_sum_is_what_a_step_holds_within_a_fifth(backbone, precision):
-    model = build_feature_extractor(backbone, 2, pretrained=False)
+    model = build_feature_extractor(backbone, 3, pretrained=False)
     model.stored_statistics = True
-    costs = memory_costs(model, 96, precision)
+    noise, costs = coloured_patterns(size=96), memory_costs(model, 96, precision)
     for trained in (1, 3, len(model)):
         for batch in (8, 24):
             for checkpointing in (False, True):
                 told = training_memory(costs, trained, batch, checkpointing).total
-                held = really_held(model, trained, 96, batch, precision == "bfloat16", checkpointing)
+                settings = Settings(
+                    batch_size=batch, precision=precision, gradient_checkpointing=checkpointing
+                )
+                held, _ = held_by_a_step(model, noise, settings, trained)
                 assert told == pytest.approx(held, rel=0.2), (trained, batch, checkpointing, told, held)
+
+
+def test_measuring_a_step_leaves_the_model_alone(tiny_net, tiny_domain):
+    net = tiny_net()
+    before = [p.clone() for p in net.parameters()]
+    held, seconds = held_by_a_step(net, tiny_domain, Settings(batch_size=8), 2)
+    assert held > 0 and seconds > 0 and all(map(torch.equal, before, net.parameters()))
 
 
 def test_peak_of_a_function_counts_what_is_freed_again():
@@ -125,22 +105,9 @@ def test_the_model_is_not_changed(tiny_net):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_sum_is_what_a_gpu_holds_within_a_tenth():
-    model = build_feature_extractor("resnet50", 2, pretrained=False)
+    model = build_feature_extractor("resnet50", 3, pretrained=False)
     model.stored_statistics = True
     costs = memory_costs(model, 224, "bfloat16")
-    model = model.to("cuda", memory_format=torch.channels_last).train()
-    optimizer = discriminative_lr_optimizer(model)
-    x, labels = torch.rand(64, 3, 224, 224, device="cuda"), torch.zeros(64, dtype=torch.int64, device="cuda")
-
-    def step() -> None:
-        with torch.autocast("cuda", torch.bfloat16):
-            loss = F.cross_entropy(model(x.contiguous(memory_format=torch.channels_last)).float(), labels)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    step()
-    static = sum(t.nbytes for t in (*model.parameters(), *model.buffers())) * 1.0
-    static += sum(t.nbytes for s in optimizer.state.values() for t in s.values() if t.ndim)
-    held = static / MB + peak_allocated(step, "cuda")
+    settings = Settings(batch_size=64, precision="bfloat16", device="cuda")
+    held, _ = held_by_a_step(model, coloured_patterns(per_class=64, size=224), settings, len(model))
     assert training_memory(costs, len(model), 64).total == pytest.approx(held, rel=0.1)

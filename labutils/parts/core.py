@@ -1,6 +1,5 @@
-"""The parts of the headless lab: each turns runs into a table, a picture and a section of the report."""
+"""The six parts that the lab begins with."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
@@ -10,23 +9,13 @@ from labutils.experiments import compare_transfer_vs_scratch, domain_gap_experim
 from labutils.files import whole_file
 from labutils.lr_finder import lr_finder
 from labutils.optimizers import group_rates
+from labutils.parts.written import keep, markdown, percent
 from labutils.plan import Plan
 from labutils.runs import FEATURES, MEASURED, PARTIAL, open_domain, run_all
 from labutils.settings import Settings
 from labutils.tables import effective_data, intervals
 
 DISTANCE = {"textures": "near", "solar": "different", "digits": "very different"}
-
-
-def _percent(mean: float, low: float = float("nan"), high: float = float("nan")) -> str:
-    return f"{mean:.1%}" if low != low else f"{mean:.1%} (95 % interval {low:.1%} to {high:.1%})"
-
-
-def _keep(plan: Plan, name: str, table: pd.DataFrame, figure) -> None:
-    with whole_file(plan.outputs / f"{name}.csv") as path:
-        table.to_csv(path, index=False)
-    with whole_file(plan.outputs / f"{name}.png") as path:
-        figure.savefig(path, dpi=150)
 
 
 def feature_extraction(plan: Plan) -> str:
@@ -39,7 +28,7 @@ def feature_extraction(plan: Plan) -> str:
     history = pd.concat(
         [pd.DataFrame(r["history"]).assign(seed=run.seed) for run, r in zip(runs, results, strict=True)]
     )
-    _keep(
+    keep(
         plan,
         "feature_extraction",
         history,
@@ -49,7 +38,7 @@ def feature_extraction(plan: Plan) -> str:
     unmoved = all(result["frozen_unmoved"] for result in results)
     groups = pd.DataFrame(model.table(plan.image_size))
     return (
-        f"Test accuracy {_percent(end['mean'], end['low'], end['high'])} after {plan.epochs} epochs on "
+        f"Test accuracy {percent(end['mean'], end['low'], end['high'])} after {plan.epochs} epochs on "
         f"{groups['parameters'].iloc[-1] / groups['parameters'].sum():.2%} of the parameters. "
         f"Every frozen weight and buffer bit-identical afterwards: **{unmoved}**.\n\n{groups.to_markdown(index=False)}\n\n"
         "![Loss and accuracy over epochs of the first seed](feature_extraction.png)"
@@ -73,7 +62,7 @@ def partial_finetuning(plan: Plan) -> str:
         )
     table = pd.DataFrame(rows)
     means = intervals(table, ["trained_groups"])
-    _keep(
+    keep(
         plan,
         "partial_finetuning",
         table,
@@ -81,9 +70,9 @@ def partial_finetuning(plan: Plan) -> str:
     )
     best = means.loc[means["mean"].idxmax()]
     return (
-        f"Best mean, with {best['trained_groups']:.0f} of the groups trained: {_percent(best['mean'], best['low'], best['high'])}. "
+        f"Best mean, with {best['trained_groups']:.0f} of the groups trained: {percent(best['mean'], best['low'], best['high'])}. "
         "More than one group: the head first, then the block at a tenth of the rate.\n\n"
-        f"{_markdown(means)}\n\n![Test accuracy and time over the number of trained groups](partial_finetuning.png)"
+        f"{markdown(means)}\n\n![Test accuracy and time over the number of trained groups](partial_finetuning.png)"
     )
 
 
@@ -114,12 +103,12 @@ def discriminative_rates(plan: Plan) -> str:
         .mean()
         .reset_index()
     )
-    _keep(
+    keep(
         plan, "discriminative_rates", table.merge(pd.DataFrame(ends)), plot_rates(pictured, means, plan.title)
     )
     return (
         "η_k = η_base / decay^(L − k); all groups trained, after the head has had its first half alone.\n\n"
-        f"{_markdown(means)}\n\n![Rate, movement of weights and accuracy for each decay](discriminative_rates.png)"
+        f"{markdown(means)}\n\n![Rate, movement of weights and accuracy for each decay](discriminative_rates.png)"
     )
 
 
@@ -142,7 +131,7 @@ def transfer_or_scratch(plan: Plan) -> str:
         ends.to_csv(path, index=False)
     looked_at = curves.dropna(subset="validation_accuracy")
     means = intervals(looked_at, ["start", "step"], "validation_accuracy")
-    _keep(plan, "transfer_or_scratch", curves, plot_comparison(means, plan.title))
+    keep(plan, "transfer_or_scratch", curves, plot_comparison(means, plan.title))
     tests = intervals(ends, ["start"]).set_index("start")
     lead = tests.loc["pretrained", "mean"] - tests.loc["random", "mean"]
     steps = ends[ends["start"] == "pretrained"]["steps_to_match"]
@@ -157,7 +146,7 @@ def transfer_or_scratch(plan: Plan) -> str:
         f"{', '.join(f'{rate:g}' for rate in plan.scratch_rates)} on validation. The pretrained network ends "
         f"**{100 * lead:.1f} points** ahead on the test pictures. It reaches the final validation accuracy of scratch {matched}; "
         f"scratch reaches that of transfer in {reached} of {len(plan.seeds)} runs.\n\n"
-        f"{_markdown(tests.reset_index())}\n\n![Validation accuracy over steps for both starts](transfer_or_scratch.png)"
+        f"{markdown(tests.reset_index())}\n\n![Validation accuracy over steps for both starts](transfer_or_scratch.png)"
     )
 
 
@@ -166,7 +155,7 @@ def range_test(plan: Plan) -> str:
     domain = open_domain(plan.domain, plan.image_size)
     model = build_feature_extractor(plan.backbone, len(domain.classes))
     found = lr_finder(model, domain.labelled(plan.labels, plan.seeds[0]), plan.settings)
-    _keep(plan, "range_test", found.curve, found.plot())
+    keep(plan, "range_test", found.curve, found.plot())
     if found.reason:
         said = f"No suggestion: {found.reason}."
     else:
@@ -196,7 +185,7 @@ def domain_gap(plan: Plan) -> str:
     means, worth = intervals(table, ["domain", "strategy", "labels"]), effective_data(table)
     with whole_file(plan.outputs / "effective_data.csv") as path:
         worth.to_csv(path, index=False)
-    _keep(plan, "domain_gap", table, plot_domain_gap(means, DISTANCE))
+    keep(plan, "domain_gap", table, plot_domain_gap(means, DISTANCE))
     shown = worth.assign(
         accuracy=worth["accuracy"].map("{:.1%}".format),
         scratch_labels=(worth["bound"] + " " + worth["scratch_labels"].astype(str)).str.strip(),
@@ -206,22 +195,3 @@ def domain_gap(plan: Plan) -> str:
         f"Pictures of {plan.gap_image_size} px. At each number of labels all strategies take the same number of steps.\n\n"
         f"![Test accuracy over labels for each domain and strategy](domain_gap.png)\n\n{shown.to_markdown(index=False)}"
     )
-
-
-PARTS: dict[str, Callable[[Plan], str]] = {
-    "features": feature_extraction,
-    "partial": partial_finetuning,
-    "rates": discriminative_rates,
-    "scratch": transfer_or_scratch,
-    "finder": range_test,
-    "domains": domain_gap,
-}
-
-
-def _markdown(means: pd.DataFrame) -> str:
-    """A table of means and intervals in per cent, under headings that can be read."""
-    shown = means.copy()
-    for column in ("mean", "low", "high"):
-        shown[column] = shown[column].map(lambda value: "–" if pd.isna(value) else f"{value:.1%}")
-    names = {"mean": "test accuracy", "low": "95 % from", "high": "to", "trained_groups": "trained groups"}
-    return shown.rename(columns=names).to_markdown(index=False, disable_numparse=True)
