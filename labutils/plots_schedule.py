@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import PercentFormatter
 
 from labutils.plots import MARKERS, PALETTE, STYLE, _epochs, _figure, _percent
 
@@ -105,7 +106,7 @@ def plot_points(
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    ax.xaxis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
     ax.set(xlabel=label, title=title)
     ax.grid(True, axis="x", color=STYLE["grid.color"])
     return figure

@@ -32,7 +32,8 @@ def forgetting(plan: Plan) -> str:
     settings = replace(ForgettingRun("fine-tuning", 1.0, 0).settings, device=plan.device)
     table = trade_off(plan.seeds, plan.store, plan.workers, AGAINST_FORGETTING, settings=settings, **options)
     means = method_means(table)
-    title = f"textures, then digits, {plan.gap_image_size} px, {len(plan.seeds)} seeds"
+    count = len(plan.seeds)
+    title = f"textures, then digits, {plan.gap_image_size} px, {count} seed{'s' * (count > 1)}"
     keep(plan, "forgetting", table, plot_trade_off(means, pareto(means), title=title))
     shown = means[["method", "strength", "new_test", "old_test", "agreement"]].copy()
     for name in ("new_test", "old_test", "agreement"):
