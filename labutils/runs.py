@@ -15,6 +15,7 @@ from time import perf_counter
 import torch
 
 from labutils.activation_cache import ActivationCache
+from labutils.adapters import add_adapters
 from labutils.backbones import build_feature_extractor
 from labutils.domains import Domain, folder, load
 from labutils.files import read_json, write_json
@@ -45,6 +46,8 @@ class Strategy:
     lr_decay : float
     pretrained : bool
         False starts from random weights.
+    weights : str
+        Which weights of the groups, see `partial_finetune`; "adapters" are added first.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Strategy:
     base_lr: float
     lr_decay: float = 3.0
     pretrained: bool = True
+    weights: str = "all"
 
 
 FEATURES = Strategy("feature extraction", 1, "at once", 1e-2)
@@ -123,9 +127,16 @@ class Run:
         model = build_feature_extractor(
             self.backbone, len(domain.classes), pretrained=plan.pretrained, seed=self.seed
         )
+        if plan.weights == "adapters":
+            add_adapters(model, seed=self.seed)
         before = {name: weights.clone() for name, weights in model.state_dict().items()}
         stages = partial_finetune(
-            model, plan.groups or len(model), how=plan.how, epochs=settings.epochs, base_lr=plan.base_lr
+            model,
+            plan.groups or len(model),
+            how=plan.how,
+            epochs=settings.epochs,
+            base_lr=plan.base_lr,
+            weights=plan.weights,
         )
         trained = {name for stage in stages for name in stage.groups}
         cache = _shared_cache(settings.cache_limit_gb)

@@ -81,7 +81,7 @@ class Trainer:
 
     def enter(self, stage: Stage) -> None:
         """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
-        freeze_all_but(self.model, stage.groups)
+        freeze_all_but(self.model, stage.groups, stage.weights)
         self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
         self.suffix = self.model[self.inputs.depth :]
         self.features = body = self.suffix[:-1]  # what the head is given

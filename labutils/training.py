@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from labutils.activation_cache import ActivationCache, Inputs
+from labutils.adapters import is_adapter
 from labutils.checkpoints import Progress, load_checkpoint, save_checkpoint
 from labutils.domains import Domain
 from labutils.extra_loss import ExtraLoss
@@ -80,10 +81,13 @@ def fit(
     trainer = Trainer(model, domain, settings, optimizer, cache, stages[0].base_lr, against_forgetting)
     identity = {
         "settings": settings.digest,
-        "plan": [[*stage.groups, stage.epochs, stage.base_lr] for stage in stages],
+        "plan": [[*stage.groups, stage.weights, stage.epochs, stage.base_lr] for stage in stages],
         "pictures": [domain.fingerprint, domain.train.tolist(), domain.validation.tolist()],
         "backbone": model.backbone,
         "head": repr(model.head),  # tells outputs and dropout
+        "adapters": [
+            (name, *weights.shape) for name, weights in model.named_parameters() if is_adapter(name)
+        ],
         "start": "pretrained" if model.stored_statistics else "random",
         "rates": trainer.rates,
         "extra loss": against_forgetting and against_forgetting.identity,
@@ -130,7 +134,7 @@ def fit(
             if _gave_up(progress, settings):
                 model.load_state_dict(progress.best)
             progress.stage, progress.epoch, progress.stale = progress.stage + 1, 0, 0
-    freeze_all_but(model, stages[-1].groups)
+    freeze_all_but(model, stages[-1].groups, stages[-1].weights)
     if settings.keep_best:
         model.load_state_dict(progress.best)
     model.eval()

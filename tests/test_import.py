@@ -17,6 +17,7 @@ ROOMS = (
         "domains",
         "groups",
         "movement",
+        "adapters",
         "freezing",
         "backbones",
         "optimizers",
@@ -121,6 +122,8 @@ def test_import_is_quick_and_loads_no_plotting_or_model_library():
         "scipy",
         "ipywidgets",
         "IPython",
+        "peft",
+        "transformers",
     }
     assert heavy.isdisjoint(answers[0][1:])
     assert min(float(answer[0]) for answer in answers) < 2, "seconds of computing"
