@@ -13,7 +13,6 @@ from labutils import (
     Strategy,
     add_adapters,
     build_feature_extractor,
-    evaluate,
     fit,
     merge_adapters,
     partial_finetune,
