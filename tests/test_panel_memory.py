@@ -32,10 +32,11 @@ def words_in(figure) -> list[str]:
 
 
 def test_cards_are_as_full_as_the_sum_says():
-    batch = 900  # 12,743 MB: too much for the first card
+    batch = 900  # 12,743 MB: too much for 8 GB
     held = training_memory(TWO_GROUPS, 2, batch).total
     panel = memory_panel(TWO_GROUPS, 2, batch)
-    assert words_in(panel.figure) == [f"{held / 80_000:.0%} full", f"{held / 24_000:.0%} full", f"{held / 16_000:.0%} full", "does not fit"][: 4]
+    full = [f"{held / card:.0%} full" for card in (80_000, 24_000, 16_000)]
+    assert words_in(panel.figure) == [*full, "does not fit"]  # the smallest card, 8 GB, at the bottom
     assert f"{held / 1000:.2f} GB" in panel.sentence
     for card, told in zip((8, 16, 24, 80), panel.table["largest batch that fits"], strict=True):
         most = int(told.replace(",", ""))
