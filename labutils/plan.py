@@ -28,7 +28,7 @@ class Plan:
     gap_labels: dict[str, tuple[int, ...]] = field(default_factory=lambda: DEFAULT_LABELS)
     gap_image_size: int = 64
     device: str | None = None
-    workers: int | None = None
+    workers: int | str | None = None  # see `run_all`
     outputs: Path = Path("outputs")
 
     @classmethod
