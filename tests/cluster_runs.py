@@ -39,6 +39,7 @@ class MarkedRun:
         while self.waits and len(list(self.marks.glob(f"begun {self.seed} *"))) == 1:
             time.sleep(0.05)
         torch.manual_seed(self.seed)
+        time.sleep(0.05)  # another thread would now draw from this generator
         model = LayerGroups(cut_tiny(make_tiny()), stored_statistics=True)
         model.head = torch.nn.Sequential(torch.nn.Linear(16, CLASSES))
         result = {"history": numbers(fit(model, coloured_patterns(), self.settings))}
