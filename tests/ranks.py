@@ -76,13 +76,8 @@ def scenarios(store: Path) -> dict:
         for strategy in (FEATURES, SCRATCH)
         for seed in (0, 1, 2)
     ]
-    found["runs"] = [without_seconds(result) for result in run_all(runs, store, workers=1)]
+    found["runs"] = run_all(runs, store, workers=1)
     return found
-
-
-def without_seconds(result: dict) -> dict:
-    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in result["history"]]
-    return {**result, "history": rows, "seconds": None}
 
 
 def from_scratch() -> str:

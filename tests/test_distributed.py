@@ -93,10 +93,15 @@ def test_the_cache_is_shared_out(pair, single):
     assert max(held) < 0.6 * sum(held)
 
 
+def without_seconds(results: list[dict]) -> list[dict]:
+    histories = [[{**row, "seconds": 0} for row in result["history"]] for result in results]
+    return [{**r, "history": h, "seconds": 0} for r, h in zip(results, histories, strict=True)]
+
+
 @pytest.mark.slow
 def test_runs_are_shared_and_every_rank_has_all_results(pair, single, folder):
-    assert pair[0]["runs"] == pair[1]["runs"]
-    assert close(pair[0]["runs"], json.loads(json.dumps(single["runs"])), 1e-6)
+    assert pair[0]["runs"] == pair[1]["runs"], "in the seconds too: each was done once"
+    assert close(*(without_seconds(found["runs"]) for found in (pair[0], single)), 1e-6)
     assert len(list((folder / "runs").iterdir())) == len(single["runs"])
 
 
