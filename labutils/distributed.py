@@ -133,7 +133,7 @@ def add_gradients(parameters: Sequence[nn.Parameter], *numbers) -> Sequence[torc
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
     # One message. DistributedDataParallel would send while it still computes, but wants one forward of one module
-    # for each step, anew for each stage, and no rank without pictures; what it gains is in docs/scaling.md.
+    # a step, a new wrapper a stage, and no rank without pictures; benchmarks/scaling.py compares the two.
     grads = [parameter.grad for parameter in parameters]
     extra = torch.stack([torch.as_tensor(number, device=grads[0].device).float() for number in numbers])
     flat = torch.cat([*(grad.flatten() for grad in grads), extra])
