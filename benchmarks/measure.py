@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
+from efficiency import costs_of_networks
+from efficiency import levers as try_levers
 from provenance import provenance, save
 
 from labutils import build_feature_extractor, fit, load, load_backbone, partial_finetune
@@ -210,6 +212,16 @@ def learning_curve(store: Path) -> tuple[pd.DataFrame, dict]:
     }
 
 
+def levers(store: Path) -> tuple[pd.DataFrame, dict]:
+    """Every lever of page 09: pictures a second, memory, accuracy."""
+    return try_levers(SEEDS, store)
+
+
+def memory_costs(store: Path) -> tuple[pd.DataFrame, dict]:
+    """What each group of each network holds in training; random weights, for memory does not depend on them."""
+    return costs_of_networks()
+
+
 TABLES = {
     "surface": surface,
     "domain_gap": domain_gap,
@@ -222,6 +234,8 @@ TABLES = {
     "augmentation": augmentation,
     "learning_curve": learning_curve,
     "forgetting": forgetting,
+    "levers": levers,
+    "memory_costs": memory_costs,
 }
 
 

@@ -1,6 +1,7 @@
 """Helpers of the transfer-learning lab: a network is a sequence of named layer groups."""
 
 from labutils.activation_cache import ActivationCache
+from labutils.adapters import add_adapters, merge_adapters
 from labutils.backbones import BACKBONES, WeightsError, build_feature_extractor, load_backbone
 from labutils.domains import Domain, folder, load
 from labutils.experiments import compare_transfer_vs_scratch, domain_gap_experiment

@@ -1,11 +1,16 @@
 """What is trained and what stays as it was: blocks of groups, and plans that change the block in stages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from labutils.groups import LayerGroups
+from torch import nn
+
+from labutils.adapters import is_adapter
+from labutils.groups import BatchNorm, LayerGroups
 
 HOW = ("at once", "linear probe first", "progressively")
+WEIGHTS = ("all", "norms", "biases", "adapters")
+NORMS = (BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
 @dataclass(frozen=True)
@@ -20,22 +25,28 @@ class Stage:
         Passes over the training pictures.
     base_lr : float
         Learning rate of the head in this stage; `fit` keeps the ratios between the groups.
+    weights : {"all", "norms", "biases", "adapters"}, default "all"
+        Which weights of those groups; of the head always all.
     """
 
     groups: tuple[str, ...]
     epochs: int
     base_lr: float
+    weights: str = "all"
 
     def __post_init__(self):
         if self.epochs < 1 or self.base_lr <= 0:
             raise ValueError(f"{self}: a stage needs at least 1 epoch and a rate above 0")
+        if self.weights not in WEIGHTS:
+            raise ValueError(f"weights={self.weights!r}: use one of {WEIGHTS}")
 
 
-def freeze_all_but(model: LayerGroups, names: Iterable[str]) -> None:
-    """Make exactly the groups in ``names`` trainable.
+def freeze_all_but(model: LayerGroups, names: Iterable[str], weights: str = "all") -> None:
+    """Make exactly the groups in ``names`` trainable, or some of their ``weights`` only (see `Stage`).
 
     Newly frozen parameters lose their gradient: an optimizer skips parameters without one, so neither
-    momentum nor weight decay can move them. Raises ValueError for a name the model does not have.
+    momentum nor weight decay can move them. Raises ValueError for a name the model does not have, and where
+    adapters are to be trained and there are none.
     """
     names = set(names)
     unknown = names - set(model.names)
@@ -43,11 +54,29 @@ def freeze_all_but(model: LayerGroups, names: Iterable[str]) -> None:
         raise ValueError(
             f"No group called {', '.join(sorted(unknown))}; this network has {', '.join(model.names)}"
         )
+    if weights == "adapters" and not any(is_adapter(name) for name, _ in model.named_parameters()):
+        raise ValueError("This network has no adapters: call add_adapters(model) first")
     for name, group in model.named_children():
-        group.requires_grad_(name in names)
-        if name not in names:
-            group.zero_grad(set_to_none=True)
+        group.requires_grad_(False)
+        if name in names:
+            for parameter in _chosen(group, "all" if name == "head" else weights):
+                parameter.requires_grad_(True)
+    for parameter in model.parameters():
+        if not parameter.requires_grad:
+            parameter.grad = None
     model.train(model.training)  # frozen groups into evaluation mode, thawed ones back
+
+
+def _chosen(group: nn.Module, weights: str) -> Iterator[nn.Parameter]:
+    for path, module in group.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if (
+                weights == "all"
+                or (weights == "norms" and isinstance(module, NORMS))
+                or (weights == "biases" and name == "bias")
+                or (weights == "adapters" and is_adapter(path))
+            ):
+                yield parameter
 
 
 def block(model: LayerGroups, groups: int | str | tuple[str, str], *, head: bool = True) -> tuple[str, ...]:
@@ -91,6 +120,7 @@ def partial_finetune(
     epochs: int = 10,
     base_lr: float = 1e-3,
     head: bool = True,
+    weights: str = "all",
 ) -> tuple[Stage, ...]:
     """Unfreeze a block of groups now, or make a plan that unfreezes it in stages.
 
@@ -113,6 +143,10 @@ def partial_finetune(
         Rate of the head in the first stage.
     head : bool, default True
         Train the head along with a block that does not reach it.
+    weights : {"all", "norms", "biases", "adapters"}, default "all"
+        Which weights of the unfrozen groups, those of the head always: all; the scales and shifts of the norms (Frankle
+        et al. 2021, "Training BatchNorm and only BatchNorm"); the biases (Ben Zaken et al. 2022, "BitFit"); or
+        the adapters that `add_adapters` put in.
 
     Returns
     -------
@@ -122,7 +156,7 @@ def partial_finetune(
     Raises
     ------
     ValueError
-        n out of range, unknown names, unknown ``how``, or fewer epochs than stages.
+        n out of range, unknown names, unknown ``how`` or ``weights``, no adapters, or fewer epochs than stages.
 
     Examples
     --------
@@ -151,8 +185,8 @@ def partial_finetune(
         )
     share, rest = divmod(epochs, len(blocks))
     stages = tuple(
-        Stage(groups, share + (i < rest), rate)
+        Stage(groups, share + (i < rest), rate, weights)
         for i, (groups, rate) in enumerate(zip(blocks, rates, strict=True))
     )
-    freeze_all_but(model, stages[0].groups)
+    freeze_all_but(model, stages[0].groups, weights)
     return stages

@@ -19,6 +19,10 @@ from labutils.trainer import Trainer
 
 BATCHES = (2, 4)  # two small batches tell what is fixed and what each picture adds
 MB = 1e6
+# Each a fixed part and a part for each picture.
+AMOUNTS = tuple(
+    f"{name}_{part}" for name in ("kept", "input", "forward", "step") for part in ("fixed", "each")
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def peak_allocated(function: Callable[[], object], device: torch.device | str = 
 
 
 def held_by_a_step(
-    model: LayerGroups, domain: Domain, settings: Settings, trained_groups: int
+    model: LayerGroups, domain: Domain, settings: Settings, trained_groups: int, weights: str = "all"
 ) -> tuple[float, float]:
     """Train the last groups for one step and measure it, frozen groups included.
 
@@ -89,6 +93,10 @@ def held_by_a_step(
         Not changed; a copy is trained.
     settings : Settings
         Nothing is cached.
+    trained_groups : int
+        Counted from the head.
+    weights : {"all", "norms", "biases", "adapters"}, default "all"
+        Which weights of them, see `partial_finetune`.
 
     Returns
     -------
@@ -97,7 +105,7 @@ def held_by_a_step(
         steps.
     """
     model = copy.deepcopy(model)
-    stage = Stage(model.names[-trained_groups:], 1, settings.base_lr)
+    stage = Stage(model.names[-trained_groups:], 1, settings.base_lr, weights)
     trainer = Trainer(model, domain, settings, cache=ActivationCache(0))
     trainer.enter(stage)
     trainer.suffix.train()
@@ -188,24 +196,21 @@ def training_memory(
         raise ValueError(
             f"trained_groups={trained_groups}, batch_size={batch_size}: use 1 to {len(costs)} groups and 1 picture or more"
         )
-    at = costs.assign(
-        **{
-            name: costs[f"{name}_fixed"] + batch_size * costs[f"{name}_each"]
-            for name in ("kept", "input", "forward", "step")
-        }
-    )
-    frozen, trained = at.iloc[:-trained_groups], at.iloc[-trained_groups:]
-    gradients = trained["trainable"].sum()
+    weights, trainable, largest, *amounts = costs[["weights", "trainable", "largest", *AMOUNTS]].to_numpy().T
+    fixed, each = amounts[::2], amounts[1::2]
+    kept, given, forward, step = (a + batch_size * b for a, b in zip(fixed, each, strict=True))
+    first = len(costs) - trained_groups
+    gradients = trainable[first:].sum()
     # The update takes two passing copies of one weight at a time.
-    moments = [(gradients, 0.0, 2 * trained["largest"].max())]
-    moments += [(0.0, 0.0, needed) for needed in frozen["forward"]]
-    for k, group in enumerate(trained.itertuples()):
-        waiting = trained.iloc[:k]["input" if checkpointing else "kept"].sum()
-        done = trained["trainable"].iloc[k + 1 :].sum()
-        kept, own = min(group.kept, group.step), min(group.trainable, group.step)
-        moments.append((done + own, waiting + kept, max(0.0, group.step - kept - own)))
+    moments = [(gradients, 0.0, 2 * largest[first:].max())]
+    moments += [(0.0, 0.0, needed) for needed in forward[:first]]
+    held = given if checkpointing else kept
+    for k in range(first, len(costs)):
+        waiting, done = held[first:k].sum(), trainable[k + 1 :].sum()
+        own_kept, own = min(kept[k], step[k]), min(trainable[k], step[k])
+        moments.append((done + own, waiting + own_kept, max(0.0, step[k] - own_kept - own)))
     fullest = max(moments, key=sum)
-    return Memory(at["weights"].sum(), 2 * gradients, *fullest)
+    return Memory(*map(float, (weights.sum(), 2 * gradients, *fullest)))
 
 
 def largest_batch(

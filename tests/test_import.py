@@ -11,12 +11,14 @@ import labutils
 
 ROOMS = (
     *(
+        "distributed",
         "files",
         "settings",
         "progress",
         "domains",
         "groups",
         "movement",
+        "adapters",
         "freezing",
         "backbones",
         "optimizers",
@@ -33,7 +35,7 @@ ROOMS = (
         "lr_finder",
     ),
     *("inspection", "responses", "plots_inspection"),
-    *("tables", "runs", "experiments", "plan"),
+    *("tables", "executors", "runs", "experiments", "plan"),
     *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
     *("plots_rates", "rate_trials"),
     *("forgetting", "plots_forgetting"),
@@ -121,6 +123,8 @@ def test_import_is_quick_and_loads_no_plotting_or_model_library():
         "scipy",
         "ipywidgets",
         "IPython",
+        "peft",
+        "transformers",
     }
     assert heavy.isdisjoint(answers[0][1:])
     assert min(float(answer[0]) for answer in answers) < 2, "seconds of computing"

@@ -123,7 +123,7 @@ def test_an_error_in_training_is_shown(explorer, run):
 def test_an_error_in_a_callback_is_shown_and_then_forgotten(explorer, monkeypatch):
     slider = explorer.controls["trained_groups"]
     with monkeypatch.context() as broken:
-        broken.setattr(explorer, "panel", lambda live: 1 / 0)
+        broken.setattr(explorer, "panel", lambda: 1 / 0)
         slider.value = 2
         assert "division by zero" in explorer.message.value
     slider.value = 4

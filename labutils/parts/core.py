@@ -107,7 +107,7 @@ def discriminative_rates(plan: Plan) -> str:
         plan, "discriminative_rates", table.merge(pd.DataFrame(ends)), plot_rates(pictured, means, plan.title)
     )
     return (
-        "η_k = η_base / decay^(L − k); all groups trained, after the head has had its first half alone.\n\n"
+        "η_k = η_base / decay^(L − k); the groups trained after the head has had its first half alone.\n\n"
         f"{markdown(means)}\n\n![Rate, movement of weights and accuracy for each decay](discriminative_rates.png)"
     )
 

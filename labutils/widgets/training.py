@@ -1,15 +1,9 @@
-"""Two explorers for the notebooks: how deep to train, and at which rates. Everything shown comes from `labutils.panels`."""
+"""Explorers with a live training beside them: how deep to train, and at which rates."""
 
-import base64
-import html
-import io
-from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 
 import ipywidgets as widgets
 import pandas as pd
-from matplotlib.figure import Figure
 
 from labutils.backbones import build_feature_extractor
 from labutils.costs import depth_costs, group_costs
@@ -20,29 +14,13 @@ from labutils.panels import Panel, freeze_depth_panel, rate_panel
 from labutils.runs import FULL, Run, open_domain
 from labutils.surface import last_groups, surface_run
 from labutils.tables import intervals
+from labutils.widgets.explorer import Explorer, alert, shown
 
 
-def _shown(callback: Callable) -> Callable:
-    """Show an error of a callback in the widget: ipywidgets would put it into a log that nobody reads."""
-
-    @wraps(callback)
-    def guarded(self, *arguments):
-        try:
-            callback(self, *arguments)
-        except Exception as error:
-            self.message.value = _alert(error)
-
-    return guarded
-
-
-class Explorer(widgets.VBox):
-    """Controls above a picture, a table and a sentence, with a live training beside them.
-
-    Subclasses give the controls, the panel of their values, and the run that "Train" starts.
-    """
+class LiveExplorer(Explorer):
+    """An explorer with buttons that train what the controls say. Subclasses also give the run that "Train" starts."""
 
     def __init__(self, **controls: tuple[str, widgets.ValueWidget]):
-        self.controls = {name: control for name, (_, control) in controls.items()}
         self.train = widgets.Button(
             description="Train", button_style="primary", tooltip="Train with the values above"
         )
@@ -51,36 +29,16 @@ class Explorer(widgets.VBox):
         )
         self.progress = widgets.IntProgress(value=0, min=0, max=1)
         self.status = widgets.Label("Ready.")
-        self.picture, self.sentence, self.table, self.message = (widgets.HTML() for _ in range(4))
-        rows = [
-            widgets.HBox([widgets.Label(text, layout={"width": "260px"}), control])
-            for text, control in controls.values()
-        ]
-        super().__init__(
-            [
-                *rows,
-                widgets.HBox([self.train, self.stop, self.progress, self.status]),
-                self.message,
-                self.picture,
-                self.sentence,
-                self.table,
-            ]
-        )
         self.live: LiveTraining | None = None
         self.points: list[tuple] = []
-        for control in self.controls.values():
-            control.observe(self._moved, "value")
+        super().__init__([widgets.HBox([self.train, self.stop, self.progress, self.status])], **controls)
         self.train.on_click(self._start)
         self.stop.on_click(self._end)
-        self._draw()
 
-    def __repr__(self) -> str:
-        # ipywidgets would put the picture's bytes into the notebook's text
-        return f"{type(self).__name__} widget: run this cell to use it"
-
-    def panel(self, live: list[dict]) -> Panel:
-        """What to show for the values of the controls and the epochs of a live training."""
-        raise NotImplementedError
+    @property
+    def rows(self) -> list[dict]:
+        """Epochs of the live training so far."""
+        return list(self.live.rows) if self.live else []
 
     def live_run(self) -> Run:
         """The run that "Train" starts."""
@@ -90,12 +48,7 @@ class Explorer(widgets.VBox):
         """Where the end of a live training stands in the picture."""
         raise NotImplementedError
 
-    @_shown
-    def _moved(self, change) -> None:
-        self.message.value = ""
-        self._draw()
-
-    @_shown
+    @shown
     def _start(self, button) -> None:
         self.message.value = ""
         self.live = LiveTraining(self.live_run(), self._changed)
@@ -104,7 +57,7 @@ class Explorer(widgets.VBox):
         self.status.value = "Training …"
         self.live.start()
 
-    @_shown
+    @shown
     def _end(self, button) -> None:
         self.status.value = "Stopping …"
         self.live.stop()
@@ -113,7 +66,7 @@ class Explorer(widgets.VBox):
         if live is self.live:  # not one that a newer run has replaced
             self._follow(live)
 
-    @_shown
+    @shown
     def _follow(self, live: LiveTraining) -> None:
         self.progress.value = len(live.rows)
         if live.running:
@@ -124,19 +77,13 @@ class Explorer(widgets.VBox):
                 live.state
             ]
         if live.state == "failed":
-            self.message.value = _alert(live.error)
+            self.message.value = alert(live.error)
         if live.state == "finished":
             self.points.append(self.point(live.run, live.result["test_accuracy"]))
         self._draw()
 
-    def _draw(self) -> None:
-        panel = self.panel(list(self.live.rows) if self.live else [])
-        self.picture.value = _image(panel.figure, panel.sentence)
-        self.sentence.value = f"<p>{html.escape(panel.sentence)}</p>"
-        self.table.value = panel.table.to_html(index=False, border=0, justify="left", col_space=160)
 
-
-class FreezeDepth(Explorer):
+class FreezeDepth(LiveExplorer):
     """How many groups to train: cost, accuracy measured beforehand on the solar cells, and a live training.
 
     Parameters
@@ -159,9 +106,9 @@ class FreezeDepth(Explorer):
         slider = widgets.IntSlider(value=min(3, len(self._depths)), min=1, max=len(self._depths))
         super().__init__(trained_groups=("Trained groups, counted from the head", slider))
 
-    def panel(self, live: list[dict]) -> Panel:
+    def panel(self) -> Panel:
         return freeze_depth_panel(
-            self._depths, self._accuracy, self.controls["trained_groups"].value, live, self.points
+            self._depths, self._accuracy, self.controls["trained_groups"].value, self.rows, self.points
         )
 
     def live_run(self) -> Run:
@@ -172,7 +119,7 @@ class FreezeDepth(Explorer):
         return run.strategy.groups, accuracy
 
 
-class RateDecay(Explorer):
+class RateDecay(LiveExplorer):
     """Learning rates of the groups from base rate and decay, on the accuracy measured beforehand, and a live training.
 
     Parameters as in `FreezeDepth`.
@@ -202,10 +149,10 @@ class RateDecay(Explorer):
     def _values(self) -> tuple[float, float, int]:
         return tuple(self.controls[name].value for name in ("base_lr", "decay", "trained_groups"))
 
-    def panel(self, live: list[dict]) -> Panel:
+    def panel(self) -> Panel:
         base_lr, decay, groups = self._values()
         rates = pd.DataFrame(rate_table(discriminative_lr_optimizer(self._model, base_lr, decay)))
-        return rate_panel(rates.drop(columns="trained"), self._surface, groups, decay, live, self.points)
+        return rate_panel(rates.drop(columns="trained"), self._surface, groups, decay, self.rows, self.points)
 
     def live_run(self) -> Run:
         base_lr, decay, groups = self._values()
@@ -223,14 +170,3 @@ def _network(run: Run):
 def _watched(run: Run) -> Run:
     """The same run with a look at the validation pictures after every epoch; the training is the same."""
     return replace(run, settings=replace(run.settings, validate_every=1))
-
-
-def _image(figure: Figure, text: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=figure.dpi)
-    code = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(text, quote=True)}" src="data:image/png;base64,{code}" style="max-width: 100%">'
-
-
-def _alert(error: Exception) -> str:
-    return f'<p role="alert"><b>{type(error).__name__}</b>: {html.escape(str(error))}</p>'
