@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -74,7 +73,6 @@ def train_and_score(
     held_out: np.ndarray,
     settings: Settings,
     checkpoint: Path,
-    pause: Callable[[], None],
 ) -> np.ndarray:
     """Train on ``train`` and give the probability of a defect for each cell of ``held_out``.
 
@@ -88,8 +86,6 @@ def train_and_score(
         Cell ids.
     checkpoint : Path
         Written after every epoch; if it exists, the run goes on from it.
-    pause : callable
-        Called after every epoch; it may end the process.
     """
     probe = linear_probe(tables.features(), cells, train, recipe.probe_c)
     if not recipe.epochs:
@@ -150,7 +146,6 @@ def train_and_score(
         }
         with whole_file(checkpoint) as temporary:
             torch.save(kept, temporary)
-        pause()
     return score(average.module, tables, held_out, settings)
 
 
