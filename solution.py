@@ -2,12 +2,15 @@
 
 python solution.py            all parts, three seeds
 python solution.py --quick    a first look in under three minutes on two cores
+
+Several GPUs or machines: docs/scaling.md.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from labutils.distributed import process_group
 from labutils.parts import CORE, PARTS
 from labutils.plan import Plan
 from labutils.report import write_report
@@ -33,12 +36,20 @@ def main() -> int:
     parser.add_argument(
         "--parts", nargs="+", choices=list(PARTS), default=list(CORE), help="which parts to do"
     )
-    parser.add_argument("--workers", type=int, help="processes; one for each core if not given")
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--workers", type=int, help="processes; one for each core if not given")
+    who.add_argument(
+        "--scheduler",
+        dest="workers",
+        metavar="ADDRESS",
+        help="of a Dask cluster, which does the runs instead",
+    )
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder for the results")
     arguments = parser.parse_args()
     try:
-        plan = Plan.from_arguments(arguments)
-        write_report(plan, arguments.parts)
+        with process_group():
+            plan = Plan.from_arguments(arguments)
+            write_report(plan, arguments.parts)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1

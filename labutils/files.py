@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from labutils.distributed import is_main
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -20,7 +22,8 @@ def data_folder() -> Path:
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and rename it onto ``path`` when the block succeeds.
 
-    A crash, a full disk or Ctrl-C inside the block leaves an older file at ``path`` as it was.
+    A crash, a full disk or Ctrl-C inside the block leaves an older file at ``path`` as it was. Of several processes that
+    work together the main one writes; what the others make is dropped.
 
     Parameters
     ----------
@@ -42,6 +45,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     '1 2 3'
     """
     path = Path(path)
+    if not is_main():
+        with tempfile.TemporaryDirectory() as dropped:
+            yield Path(dropped) / path.name
+        return
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,7 @@ def lr_finder(
             if not batches:
                 epoch += 1
                 batches = list(trainer.batches(epoch))
-                source = trainer.inputs.lookup(domain.train, trainer.inputs.view(epoch))
+                source = trainer.source(epoch)
             trainer.set_rate(rate)
             loss = float(trainer.backward(batches.pop(0), source)[0])
             losses.append(loss)

@@ -31,7 +31,7 @@ class Plan:
     )
     gap_image_size: int = 64
     device: str | None = None
-    workers: int | None = None
+    workers: int | str | None = None  # see `run_all`
     outputs: Path = Path("outputs")
 
     @classmethod

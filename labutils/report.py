@@ -10,6 +10,7 @@ from time import perf_counter
 
 import torch
 
+from labutils.distributed import from_main
 from labutils.files import read_json, whole_file, write_json
 from labutils.parts import CORE, PARTS
 from labutils.plan import Plan
@@ -35,7 +36,7 @@ def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
     sections = []
     for number, name in enumerate(parts, start=1):
         file = plan.outputs / "parts" / f"{name}-{plan.digest}.json"
-        title, kept = PARTS[name].__doc__, read_json(file) or {"seconds": 0.0}
+        title, kept = PARTS[name].__doc__, from_main(read_json(file) or {"seconds": 0.0})
         print(f"[{number}/{len(parts)}] {title}", flush=True)
         if "text" not in kept:
             started = perf_counter()

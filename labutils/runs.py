@@ -1,15 +1,11 @@
 """Independent training runs: described by a frozen dataclass, done by worker processes, each result kept on disk."""
 
 import hashlib
-import multiprocessing
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from threading import Thread
 from time import perf_counter
 
 import torch
@@ -17,7 +13,9 @@ import torch
 from labutils.activation_cache import ActivationCache
 from labutils.adapters import add_adapters
 from labutils.backbones import build_feature_extractor
+from labutils.distributed import alone, from_all, from_main, share, world_size
 from labutils.domains import Domain, folder, load
+from labutils.executors import default_workers, execute, open_executor
 from labutils.files import read_json, write_json
 from labutils.freezing import partial_finetune
 from labutils.movement import movement
@@ -26,7 +24,6 @@ from labutils.settings import Settings, pick_device
 from labutils.training import evaluate, fit
 
 MEASURED = ("validation_accuracy", "test_accuracy", "test_balanced_accuracy", "seconds")
-MOST_WORKERS = 4  # by default: each takes more than a gigabyte of memory
 FORMAT = 1  # raise it when a change makes stored results incomparable
 
 
@@ -179,7 +176,10 @@ def _shared_cache(limit_gb: float) -> ActivationCache:
 
 
 def run_all(
-    runs: Sequence[Run], store: str | Path | None = None, workers: int | None = None, label: str = "Runs"
+    runs: Sequence[Run],
+    store: str | Path | None = None,
+    workers: int | str | Executor | None = None,
+    label: str = "Runs",
 ) -> list[dict]:
     """Do every run, or read its result where it was done before.
 
@@ -188,9 +188,11 @@ def run_all(
     runs : sequence of Run
     store : path, optional
         Folder for one file a run, written as soon as it ends: after a crash only the rest is done.
-    workers : int, optional
-        Processes, one computing thread each. Default one for each core up to 4, and 1 on a GPU; small networks
-        gain more from two processes than from two threads (1.4 to 2 times on two cores). 1 stays in this process.
+    workers : int, str or Executor, optional
+        Who does them: so many processes of this machine, one computing thread each; a Dask cluster, by the address of its
+        scheduler; or any executor, which is left open. Default one process for each core up to 4, and 1 on a GPU; small networks
+        gain more from two processes than from two threads (1.4 to 2 times on two cores). With 1, and for runs that hold a
+        Domain, this process does them. Under ``torchrun`` the ranks share the runs, each done by one of them.
     label : str
         Text before the progress bar.
 
@@ -198,59 +200,49 @@ def run_all(
     -------
     list of dict
         In the order of ``runs``; see `Run.execute`.
+
+    Raises
+    ------
+    RuntimeError
+        Worker processes or the cluster were lost. Finished runs are in the ``store``; all else is cancelled, as it is when a
+        run fails.
     """
     files = [Path(store) / f"{run.key}.json" if store else None for run in runs]
-    results = [read_json(file) if file else None for file in files]
+    results = from_main([read_json(file) if file else None for file in files])
     todo = [i for i, result in enumerate(results) if result is None]
+    # Long runs first, so that nobody is left alone with one at the end.
+    todo.sort(key=lambda i: -runs[i].labels * runs[i].settings.epochs * (runs[i].strategy.groups or 99))
+    todo = share(todo)
     if workers is None:
-        workers = 1 if torch.cuda.is_available() else min(os.cpu_count() or 1, MOST_WORKERS)
-    if any(isinstance(runs[i].domain, Domain) for i in todo):
+        workers = default_workers()
+    if world_size() > 1 or any(isinstance(runs[i].domain, Domain) for i in todo):
         workers = 1
+    here = not todo or (isinstance(workers, int) and min(workers, len(todo)) <= 1)
 
     def keep(i: int, result: dict) -> None:
         results[i] = result
         if files[i]:
             write_json(files[i], result)
+        bar.update()
 
-    with progress_bar(total=len(runs), initial=len(runs) - len(todo), desc=label, unit="run") as bar:
-        if min(workers, len(todo)) <= 1:
+    done = len(runs) - len(todo)
+    with alone(), progress_bar(total=len(runs), initial=done, desc=label, unit="run") as bar:
+        if here:
             for i in todo:
                 keep(i, runs[i].execute())
-                bar.update()
-            return results
-        # Long runs first, so that no worker is left alone with one at the end.
-        todo.sort(key=lambda i: -runs[i].labels * runs[i].settings.epochs * (runs[i].strategy.groups or 99))
-        spawn = multiprocessing.get_context("spawn")  # forking a process that already runs threads can hang
-        with ProcessPoolExecutor(min(workers, len(todo)), spawn, initializer=_prepare_worker) as pool:
-            waiting = {pool.submit(_execute, runs[i]): i for i in todo}
-            try:
-                for done in as_completed(waiting):
-                    keep(waiting[done], done.result())
-                    bar.update()
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    "A worker process was ended from outside, most often for lack of memory. Finished runs are kept: "
-                    "start again, with fewer workers (--workers 1) or smaller pictures"
-                ) from error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for worker in multiprocessing.active_children():
-                    worker.terminate()  # or Ctrl-C would wait for runs that nobody wants any more
-                raise
-    return results
+        else:
+            with open_executor(workers, len(todo)) as executor:
+                _collect({executor.submit(execute, runs[i]): i for i in todo}, keep)
+    # Of each run the one rank that did it has the result.
+    by_rank = zip(*from_all(results), strict=True)
+    return [next(result for result in found if result is not None) for found in by_rank]
 
 
-def _prepare_worker() -> None:
-    torch.set_num_threads(1)
-    os.environ["LAB_PROGRESS"] = "off"  # the parent's bar counts the runs
-    Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    """A worker whose parent was killed would otherwise wait for its next run for ever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _execute(run: Run) -> dict:
-    return run.execute()
+def _collect(waiting: dict[Future, int], keep: Callable[[int, dict], None]) -> None:
+    try:
+        for done in as_completed(tuple(waiting)):
+            keep(waiting.pop(done), done.result())
+            del done  # Dask would compute again what is still held here when the worker that has it dies
+    finally:
+        for future in waiting:
+            future.cancel()

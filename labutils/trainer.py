@@ -9,10 +9,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from labutils.activation_cache import ActivationCache, Inputs, autocast, pictures_per_pass
+from labutils.distributed import add_gradients, gather_rows, rank, share, start_alike, world_size
 from labutils.extra_loss import ExtraLoss
 from labutils.freezing import Stage, freeze_all_but
 from labutils.gradient_checkpointing import run_checkpointed
-from labutils.groups import LayerGroups, inference
+from labutils.groups import BatchNorm, LayerGroups, inference
 from labutils.optimizers import discriminative_lr_optimizer, schedule_shape, trainable_parameters
 from labutils.progress import progress_bar
 from labutils.settings import derived_seed, pick_device
@@ -78,6 +79,9 @@ class Trainer:
         self.cache = cache if cache is not None else ActivationCache(settings.cache_limit_gb)
         self.steps_per_epoch = math.ceil(len(domain.train) / settings.batch_size)
         self.extra = against_forgetting
+        start_alike(model)
+        self._own = torch.zeros(len(domain.images), dtype=torch.bool)
+        self._own[share(domain.train)] = True
 
     def enter(self, stage: Stage) -> None:
         """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
@@ -90,7 +94,14 @@ class Trainer:
             self.features = lambda x: run_checkpointed(recomputed, x)
         elif self.settings.compile and len(body):
             self.features = torch.compile(body)
-        self.cache.announce(self.inputs, self.domain.train, stage.epochs)
+        self.cache.announce(self.inputs, share(self.domain.train), stage.epochs)
+        if world_size() > 1:
+            self.suffix.train()
+            if any(module.training for module in self.suffix.modules() if isinstance(module, BatchNorm)):
+                raise ValueError(
+                    "BatchNorm would see the statistics of a part of the batch: a network from scratch is trained "
+                    "by one process. Pretrained ones use their stored statistics"
+                )
         if self.extra is not None:
             self.extra.enter(self)
 
@@ -100,6 +111,16 @@ class Trainer:
         order = torch.randperm(len(self.domain.train), generator=generator)
         return self.domain.train[order].split(self.settings.batch_size)
 
+    def source(self, epoch: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """A function from sample ids to inputs, in the view of this epoch; fills the cache with this rank's share."""
+        return self.inputs.lookup(share(self.domain.train), self.inputs.view(epoch))
+
+    def mine(self, batch: torch.Tensor) -> torch.Tensor:
+        """What this rank computes of a batch: the pictures whose activations it holds, or else an equal part."""
+        if world_size() == 1:
+            return batch
+        return batch[self._own[batch]] if self.inputs.depth else share(batch)
+
     def set_rate(self, head_rate: float) -> None:
         """Give the head this rate and the other groups theirs, in the ratios of the optimizer."""
         for group, ratio in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -108,13 +129,13 @@ class Trainer:
     def train_epoch(self, stage: Stage, epoch_in_stage: int, epoch: int) -> tuple[float, float]:
         """One pass over the training pictures. Returns mean loss and accuracy."""
         batches = self.batches(epoch)
-        source = self.inputs.lookup(self.domain.train, self.inputs.view(epoch))
+        source = self.source(epoch)
         if self.extra is not None:
             self.extra.begin_epoch(epoch)
         self.suffix.train()  # the prefix always runs in evaluation mode
         losses, correct = [], 0
         with torch.random.fork_rng():  # dropout draws from a seed of this epoch, and leaves no trace
-            torch.manual_seed(derived_seed(self.settings.seed, "dropout", epoch))
+            torch.manual_seed(derived_seed(self.settings.seed, "dropout", epoch) + rank())
             for i, batch in enumerate(progress_bar(batches, desc=f"Epoch {epoch + 1}")):
                 within = epoch_in_stage * len(batches) + i
                 shape = schedule_shape(self.settings.schedule, within, stage.epochs * len(batches))
@@ -135,9 +156,13 @@ class Trainer:
         return float((torch.stack(losses) * sizes).sum() / sizes.sum()), int(correct) / int(sizes.sum())
 
     def backward(self, batch: torch.Tensor, source: Callable) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gradients of the mean loss over ``batch``, in parts. Returns mean loss and number of right answers."""
+        """Gradients of the mean loss over ``batch``, in parts. Returns mean loss and number of right answers.
+
+        With several ranks each computes its part of the batch, and all end with the same gradients and numbers.
+        """
         loss = correct = 0
-        for part in batch.split(math.ceil(len(batch) / self.settings.accumulate)):
+        mine = self.mine(batch)
+        for part in mine.split(math.ceil(len(mine) / self.settings.accumulate)) if len(mine) else ():
             labels = self.domain.labels[part].to(self.device, non_blocking=True)
             with autocast(self.settings, self.device):
                 features = self.features(source(part))
@@ -148,7 +173,7 @@ class Trainer:
             self.scaler.scale(part_loss + extra).backward()
             loss = loss + part_loss.detach()
             correct = correct + (logits.argmax(1) == labels).sum()
-        return loss, correct
+        return add_gradients(trainable_parameters(self.model), loss, correct)
 
     def update(self) -> None:
         """Take the optimizer step and drop the gradients."""
@@ -174,12 +199,12 @@ class Trainer:
 
 
 def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> Evaluation:
-    source, labels = inputs.lookup(ids), inputs.domain.labels[ids]
-    logits = []
+    mine, labels = share(ids), inputs.domain.labels[ids]
+    source, logits = inputs.lookup(mine), []
     with inference(suffix):
-        for part in progress_bar(ids.split(pictures_per_pass(inputs.device)), desc="Evaluating"):
+        for part in progress_bar(mine.split(pictures_per_pass(inputs.device)), desc="Evaluating"):
             with autocast(inputs.settings, inputs.device):
                 logits.append(suffix(source(part)).float().cpu())
-    logits = torch.cat(logits)
+    logits = gather_rows(torch.cat(logits), len(ids))
     accuracy = (logits.argmax(1) == labels).float().mean()
     return Evaluation(float(F.cross_entropy(logits, labels)), float(accuracy), logits, labels)

@@ -11,6 +11,7 @@ import torch
 from labutils.activation_cache import ActivationCache, Inputs
 from labutils.adapters import is_adapter
 from labutils.checkpoints import Progress, load_checkpoint, save_checkpoint
+from labutils.distributed import from_main, is_main, require_same
 from labutils.domains import Domain
 from labutils.extra_loss import ExtraLoss
 from labutils.freezing import Stage, freeze_all_but
@@ -36,6 +37,10 @@ def fit(
 
     While a prefix is frozen its activations are computed once and reused. The same seed gives the same run;
     torch's own random generators are afterwards as they were.
+
+    Several processes (see `labutils.distributed`) share each batch and the cache, and end with the weights of one
+    process up to rounding; dropout draws other numbers. All of them call `fit`; the first one's answer of ``on_epoch``
+    counts, and it alone writes the checkpoint, which all must be able to read.
 
     Parameters
     ----------
@@ -67,7 +72,8 @@ def fit(
     Raises
     ------
     ValueError
-        Before training: nothing to train, more classes than outputs, a checkpoint of another run.
+        Before training: nothing to train, more classes than outputs, a checkpoint of another run; with several processes also
+        BatchNorm that uses the statistics of the batch, and anything in which the processes differ.
     TrainingDiverged
         The loss became NaN or infinite; names step and rate. The weights are those of the last good epoch.
     """
@@ -96,6 +102,7 @@ def fit(
     if checkpoint is not None:
         progress = load_checkpoint(checkpoint, identity, model, trainer.optimizer, trainer.scaler)
     progress = progress or Progress.start(model)
+    require_same({**identity, "epochs done": len(progress.rows)})
 
     total = sum(stage.epochs for stage in stages)
     with progress_bar(total=total, initial=len(progress.rows), desc="Training", unit="epoch") as bar:
@@ -125,8 +132,8 @@ def fit(
                     "seconds": perf_counter() - started,
                 }
                 progress.note(row, model, stage.groups)
-                progress.stopped = bool(on_epoch and on_epoch(row))
-                if checkpoint is not None:
+                progress.stopped = from_main(bool(on_epoch and on_epoch(row)))
+                if checkpoint is not None and is_main():
                     save_checkpoint(checkpoint, identity, progress, trainer.optimizer, trainer.scaler)
                 shown = {"validation": f"{seen.accuracy:.1%}"} if look else {}
                 bar.set_postfix(loss=f"{loss:.3f}", **shown, refresh=False)

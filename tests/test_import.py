@@ -11,6 +11,7 @@ import labutils
 
 ROOMS = (
     *(
+        "distributed",
         "files",
         "settings",
         "progress",
@@ -34,7 +35,7 @@ ROOMS = (
         "lr_finder",
     ),
     *("inspection", "responses", "plots_inspection"),
-    *("tables", "runs", "experiments", "plan"),
+    *("tables", "executors", "runs", "experiments", "plan"),
     *("schedule", "plots_schedule", "surgical", "plots_surgical", "agreement"),
     *("plots_rates", "rate_trials"),
     *("forgetting", "plots_forgetting"),

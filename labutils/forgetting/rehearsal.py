@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from labutils.activation_cache import Inputs, autocast
+from labutils.distributed import world_size
 from labutils.domains import Domain
 from labutils.extra_loss import ExtraLoss, digest
 from labutils.settings import derived_seed
@@ -88,6 +89,8 @@ class Rehearsal(ExtraLoss):
         return f"Rehearsal {self.ratio!r} {' '.join(told)}"
 
     def enter(self, trainer) -> None:
+        if world_size() > 1:
+            raise ValueError("Rehearsal draws its pictures in one process: train without torchrun")
         self._trainer = trainer
         self._heads = [copy.deepcopy(buffer.head).to(trainer.device) for buffer in self.buffers]
         self._inputs = [
