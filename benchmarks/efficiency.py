@@ -10,7 +10,16 @@ from statistics import median
 import pandas as pd
 from tqdm.auto import tqdm
 
-from labutils import BACKBONES, Run, Settings, Strategy, build_feature_extractor, run_all
+from labutils import (
+    BACKBONES,
+    Run,
+    Settings,
+    Strategy,
+    add_adapters,
+    build_feature_extractor,
+    partial_finetune,
+    run_all,
+)
 from labutils.experiments import augmentation_for, tuned
 from labutils.files import read_json, write_json
 from labutils.memory import held_by_a_step, memory_costs
@@ -82,8 +91,6 @@ def _cost(run: Run, store: Path) -> dict:
     file = store / f"cost-{run.key}.json"
     row = read_json(file)
     if row is None:
-        from labutils import add_adapters, partial_finetune
-
         few = open_domain(run.domain, run.image_size).labelled(run.labels, run.seed)
         model = build_feature_extractor(run.backbone, len(few.classes), seed=run.seed)
         kind, groups = run.strategy.weights, run.strategy.groups or len(model)

@@ -59,7 +59,7 @@ def step_alone(domain: Domain, trained: int, settings: Settings, steps: int) -> 
             with torch.autocast(kind, torch.bfloat16):
                 with torch.no_grad():
                     y = inputs.prefix(x)
-                loss = F.cross_entropy(trainer.forward(y).float(), labels)
+                loss = F.cross_entropy(trainer.model.head(trainer.features(y)).float(), labels)
             loss.backward()
             trainer.update()
 

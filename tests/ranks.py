@@ -29,7 +29,6 @@ from labutils.distributed import process_group, rank
 from labutils.forgetting import L2SP
 from labutils.runs import FEATURES, SCRATCH, Run
 
-BACKBONES["tiny"] = TINY
 DOMAIN = coloured_patterns()
 # 30 pictures in batches of 8: the last has 6, and a part of a batch may have none.
 SETTINGS = Settings(batch_size=8, base_lr=0.01, augmentation=("flip", "crop"), views=2, accumulate=2)
@@ -117,4 +116,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    BACKBONES["tiny"] = TINY
     main()

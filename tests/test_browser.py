@@ -144,6 +144,21 @@ def keep_screenshots(page, name: str) -> None:
         widget.screenshot(path=Path(folder) / f"{name}_{theme.lower()}.png")
 
 
+def moved_by_keyboard(page, slider, picture) -> None:
+    """An arrow key moves the slider, and the picture follows; the slider keeps the focus."""
+    from playwright.sync_api import expect
+
+    before, at = picture.get_attribute("src"), slider.get_attribute("aria-valuenow")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(slider).not_to_have_attribute("aria-valuenow", at)
+    expect(picture).not_to_have_attribute("src", before)
+
+
+def not_expected(errors: list[str]) -> list[str]:
+    return [error for error in errors if not any(word in error for word in NOT_OURS)]
+
+
 @pytest.mark.parametrize(
     "name, widget", [("03_partial_finetuning", "FreezeDepth"), ("04_discriminative_lr", "RateDecay")]
 )
@@ -155,14 +170,8 @@ def test_widget_by_keyboard_live_training_and_stop(lab, name, widget):
         box.scroll_into_view_if_needed()
         picture, sliders = box.locator("img"), box.get_by_role("slider")
         for slider in sliders.all():
-            before = picture.get_attribute("src")
-            at = slider.get_attribute("aria-valuenow")
-            slider.focus()
-            page.keyboard.press("ArrowLeft")
-            expect(slider).not_to_have_attribute("aria-valuenow", at)
-            expect(picture).not_to_have_attribute("src", before)
+            moved_by_keyboard(page, slider, picture)
 
-        slider.focus()
         page.keyboard.press("End")  # all groups: a training long enough to be stopped
         expect(slider).to_have_attribute("aria-valuenow", slider.get_attribute("aria-valuemax"))
 
@@ -177,4 +186,24 @@ def test_widget_by_keyboard_live_training_and_stop(lab, name, widget):
         assert monotonic() - clicked < 2, "a second for the training, and one for the browser"
         expect(box.get_by_role("button", name="Train")).to_be_enabled()
         keep_screenshots(page, widget)
-        assert not [error for error in errors if not any(word in error for word in NOT_OURS)]
+        assert not not_expected(errors)
+
+
+def test_memory_explorer_by_keyboard(lab):
+    from playwright.sync_api import expect
+
+    with opened(f"{lab}/09_efficient_finetuning.ipynb") as (page, errors):
+        box = page.locator(".jupyter-widgets.widget-vbox").first
+        box.scroll_into_view_if_needed()
+        picture = box.locator("img")
+        for slider in box.get_by_role("slider").all():
+            moved_by_keyboard(page, slider, picture)
+        before = picture.get_attribute("src")
+        box.get_by_role("checkbox").focus()
+        page.keyboard.press("Space")
+        expect(picture).not_to_have_attribute("src", before)
+        before = picture.get_attribute("src")
+        box.get_by_role("combobox").first.select_option("resnet50")
+        expect(picture).not_to_have_attribute("src", before)
+        keep_screenshots(page, "TrainingMemory")
+        assert not not_expected(errors)

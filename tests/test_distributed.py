@@ -49,7 +49,9 @@ def pair(folder, launched) -> list[dict]:
 @pytest.fixture(scope="module")
 def single(tmp_path_factory) -> dict:
     """The same in this process alone."""
-    return ranks.scenarios(tmp_path_factory.mktemp("single"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ranks.BACKBONES, "tiny", ranks.TINY)
+        return ranks.scenarios(tmp_path_factory.mktemp("single"))
 
 
 def close(one, other, tolerance: float) -> bool:

@@ -94,6 +94,7 @@ def discriminative_rates(plan: Plan) -> str:
         rows += [
             {"decay": decay, "seed": seed, "group": g, "learning_rate": rates[g], "movement": m}
             for g, m in result["movement"].items()
+            if m  # frozen groups have no rate
         ]
     table, means = pd.DataFrame(rows), intervals(pd.DataFrame(ends), ["decay"])
     # The head is new: it moves by its whole length, which would hide the others.
