@@ -85,7 +85,9 @@ def tables(tiny_backbone, tiny_domain, tmp_path):
 def test_tables_hold_what_the_frozen_groups_give(tables, tiny_backbone, tiny_domain, tmp_path):
     model = build_feature_extractor(tiny_backbone, 2)
     ids, views = torch.tensor([7, 0, 7]), torch.tensor([2, 5, 0])
-    pixels = torch.cat([turned(tiny_domain.images[[i]], int(v)) for i, v in zip(ids, views, strict=True)])
+    pixels = torch.cat(
+        [turned(tiny_domain.images[i : i + 1], int(v)) for i, v in zip(ids, views, strict=True)]
+    )
     with inference(model):
         expected = model[:2](model.normalise(pixels / 255))
         everywhere = [model[:-1](model.normalise(turned(tiny_domain.images, v) / 255)) for v in range(VIEWS)]
@@ -133,8 +135,8 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(
 
 
 def test_training_begins_with_the_answers_of_the_probe(tables, tiny_backbone, tiny_domain, tmp_path):
-    probe = run(tables, tiny_backbone, tiny_domain, tmp_path / "a.pt", Recipe("probe", epochs=0))
-    still = Recipe("hardly moved", epochs=1, base_lr=1e-9, weight_decay=0)
+    probe = run(tables, tiny_backbone, tiny_domain, tmp_path / "a.pt", Recipe("probe", epochs=0, probe_c=1e4))
+    still = Recipe("hardly moved", epochs=1, base_lr=1e-9, weight_decay=0, probe_c=1e4)
     begun = run(tables, tiny_backbone, tiny_domain, tmp_path / "b.pt", still)
     assert probe == pytest.approx(begun, abs=1e-3)
     assert probe.std() > 0.01

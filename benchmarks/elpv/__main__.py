@@ -37,9 +37,8 @@ def main() -> None:
     for view in bench.tables.missing():
         bench.tables.fill(view)
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=one_thread) as pool:
-        list(
-            pool.map(finish, *zip(*[(recipe, 0, "validation") for recipe in (*TUNED, *PROBES)], strict=True))
-        )
+        runs = [(recipe, 0, "validation") for recipe in (*TUNED, *PROBES)]
+        list(pool.map(finish, *zip(*runs, strict=True)))
         tried = pd.DataFrame([bench.validated(recipe) for recipe in (*PROBES, *TUNED)])
         probe, tuned = (
             max(recipes, key=lambda recipe: bench.validated(recipe)["weighted_accuracy"])
@@ -50,16 +49,15 @@ def main() -> None:
     tested = pd.DataFrame(
         [row for recipe in (probe, tuned) for split in SPLITS for row in bench.tested(recipe, split)]
     )
-    chosen = tuned
 
     origin = provenance(seeds=tuple(SPLITS))
-    conditions = {"image_size": IMAGE_SIZE, "cut": CUT, "precision": SETTINGS.precision, **asdict(chosen)}
+    conditions = {"image_size": IMAGE_SIZE, "cut": CUT, "precision": SETTINGS.precision, **asdict(tuned)}
     save("elpv_choice", tried, origin, **conditions)
     save("elpv", tested, origin, **conditions)
     for measure in MEASURES:
         print(f"\n{measure}\n{intervals(tested, ['recipe', 'kind'], measure).to_string(index=False)}")
     with whole_file(Path(__file__).with_name("predictions.csv")) as temporary:
-        bench.predictions(chosen).to_csv(temporary, index=False, float_format="%.4f")
+        bench.predictions(tuned).to_csv(temporary, index=False, float_format="%.4f")
 
 
 if __name__ == "__main__":
