@@ -8,18 +8,16 @@ and tested once.
 """
 
 import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.elpv.runs import CUT, IMAGE_SIZE, SETTINGS, SPLITS, Benchmark, finish, one_thread
+from benchmarks.elpv.runs import CUT, IMAGE_SIZE, SETTINGS, SPLITS, finish, opened
 from benchmarks.elpv.training import Recipe
 from benchmarks.provenance import provenance, save
 from labutils import intervals
+from labutils.executors import default_workers, open_executor
 from labutils.files import whole_file
 
 PROBES = tuple(Recipe(f"linear probe, C {c}", epochs=0, probe_c=c) for c in (0.1, 0.3, 1.0, 3.0))
@@ -30,19 +28,18 @@ MEASURES = [f"{kind}{name}" for kind in ("weighted_", "") for name in ("accuracy
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="runs side by side, one thread each"
+        "--workers", type=int, default=default_workers(), help="runs side by side, one thread each"
     )
     workers = parser.parse_args().workers
-    bench = Benchmark()
+    bench = opened()
     for view in bench.tables.missing():
         bench.tables.fill(view)
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=one_thread) as pool:
-        runs = [(recipe, 0, "validation") for recipe in (*TUNED, *PROBES)]
+    runs = [(recipe, 0, "validation") for recipe in (*TUNED, *PROBES)]
+    with open_executor(workers, len(runs)) as pool:
         list(pool.map(finish, *zip(*runs, strict=True)))
-        tried = pd.DataFrame([bench.validated(recipe) for recipe in (*PROBES, *TUNED)])
+        tried = {recipe: bench.validated(recipe) for recipe in (*PROBES, *TUNED)}
         probe, tuned = (
-            max(recipes, key=lambda recipe: bench.validated(recipe)["weighted_accuracy"])
-            for recipes in (PROBES, TUNED)
+            max(recipes, key=lambda recipe: tried[recipe]["weighted_accuracy"]) for recipes in (PROBES, TUNED)
         )
         runs = [(recipe, split, "test") for recipe in (tuned, probe) for split in SPLITS]
         list(pool.map(finish, *zip(*runs, strict=True)))
@@ -52,7 +49,7 @@ def main() -> None:
 
     origin = provenance(seeds=tuple(SPLITS))
     conditions = {"image_size": IMAGE_SIZE, "cut": CUT, "precision": SETTINGS.precision, **asdict(tuned)}
-    save("elpv_choice", tried, origin, **conditions)
+    save("elpv_choice", list(tried.values()), origin, **conditions)
     save("elpv", tested, origin, **conditions)
     for measure in MEASURES:
         print(f"\n{measure}\n{intervals(tested, ['recipe', 'kind'], measure).to_string(index=False)}")

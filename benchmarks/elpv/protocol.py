@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.model_selection import train_test_split
+
+from labutils.domains.solar import read_rows
 
 TEST, VALIDATION = 0.25, 0.2  # of all cells; of those that are left for training
 KINDS = ("mono", "poly")
@@ -48,8 +49,7 @@ class Cells:
 
 def read_cells() -> Cells:
     """All 2,624 cells of the installed ``elpv-dataset``, in the order of `labutils.domains.load("solar")`."""
-    table = (files("elpv_dataset") / "data" / "labels.csv").read_text()
-    names, probabilities, kinds = zip(*(line.split() for line in table.splitlines()), strict=True)
+    names, probabilities, kinds = zip(*read_rows(), strict=True)
     return Cells(np.array(names), np.array(probabilities, dtype=float), np.array(kinds))
 
 

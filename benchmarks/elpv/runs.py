@@ -1,10 +1,10 @@
 """Runs of the benchmark, each done once and kept, in any process."""
 
 from dataclasses import asdict, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
-import torch
 
 from benchmarks.elpv.protocol import measures, read_cells, splits
 from benchmarks.elpv.training import Recipe, train_and_score
@@ -17,13 +17,9 @@ SETTINGS = Settings(precision="bfloat16", device="cpu")
 SPLITS = range(5)
 
 
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def finish(recipe: Recipe, split: int, part: str) -> None:
     """Do a run and keep its scores, unless that was done before."""
-    Benchmark().scores(recipe, split, part)
+    opened().scores(recipe, split, part)
 
 
 class Benchmark:
@@ -72,3 +68,9 @@ class Benchmark:
             columns |= {"expert": self.cells.probabilities[test], "network": scores}
             tables.append(pd.DataFrame(columns))
         return pd.concat(tables)
+
+
+@cache
+def opened() -> Benchmark:
+    """The benchmark of this process: pictures and network are read once for all its runs."""
+    return Benchmark()

@@ -1,5 +1,8 @@
 """Electroluminescence pictures of solar cells, functional or defective: grey, far from photographs."""
 
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
 import torch
 from PIL import Image
 
@@ -14,16 +17,22 @@ SOURCE = (
 )
 
 
+def read_rows() -> list[list[str]]:
+    """File name, defect probability and "mono" or "poly" of each cell, as text, in the order of all its pictures."""
+    return [line.split() for line in (_folder() / "labels.csv").read_text().splitlines()]
+
+
+def _folder() -> Traversable:
+    return files("elpv_dataset") / "data"
+
+
 def decode(image_size: int) -> Decoded:
     """Scale all 2,624 cells; a cell counts as defective when its defect probability is above one half.
 
     Cells of one module may stand in training and in test: the set does not say which belong together.
     The package's own ``load_dataset`` would hold every picture in full size, twice, at its peak.
     """
-    from importlib.resources import files
-
-    folder = files("elpv_dataset") / "data"
-    rows = [line.split() for line in (folder / "labels.csv").read_text().splitlines()]
+    folder, rows = _folder(), read_rows()
     images = room_for(len(rows), 1, image_size)
     for index, (name, _, _) in enumerate(progress_bar(rows, "Decoding solar")):
         with (folder / name).open("rb") as file, Image.open(file) as picture:

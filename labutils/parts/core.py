@@ -7,6 +7,7 @@ import pandas as pd
 from labutils.backbones import build_feature_extractor
 from labutils.experiments import compare_transfer_vs_scratch, domain_gap_experiment
 from labutils.files import whole_file
+from labutils.freezing import block
 from labutils.lr_finder import lr_finder
 from labutils.optimizers import group_rates
 from labutils.parts.written import keep, markdown, percent
@@ -87,14 +88,20 @@ def discriminative_rates(plan: Plan) -> str:
     ]
     results = run_all(runs, plan.store, plan.workers, "Decay of the rate")
     model = build_feature_extractor(plan.backbone, 2)
+    trained = block(model, max(plan.trained_groups))  # frozen groups have no rate
     rows, ends = [], []
     for (decay, seed), result in zip(cases, results, strict=True):
         ends.append({"decay": decay, "seed": seed, "test_accuracy": result["test_accuracy"]})
         rates = group_rates(model, PARTIAL.base_lr / 10, decay)
         rows += [
-            {"decay": decay, "seed": seed, "group": g, "learning_rate": rates[g], "movement": m}
-            for g, m in result["movement"].items()
-            if m  # frozen groups have no rate
+            {
+                "decay": decay,
+                "seed": seed,
+                "group": g,
+                "learning_rate": rates[g],
+                "movement": result["movement"][g],
+            }
+            for g in trained
         ]
     table, means = pd.DataFrame(rows), intervals(pd.DataFrame(ends), ["decay"])
     # The head is new: it moves by its whole length, which would hide the others.
