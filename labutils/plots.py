@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 PALETTE = sns.color_palette("colorblind")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -42,8 +42,14 @@ def _band(ax, x, table: pd.DataFrame, label: str, number: int) -> None:
         ax.fill_between(x, table["low"], table["high"], color=color, alpha=0.15, linewidth=0)
 
 
+def _in_percent(axis) -> None:
+    """Shares from 0 to 1 as whole per cents: no steps of 2.5, which would read 73 % at 72.5 %."""
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda share, _: f"{100 * share:.6g}%")
+
+
 def _percent(ax, label: str = "test accuracy") -> None:
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    _in_percent(ax.yaxis)
     ax.set_ylabel(label)
 
 
@@ -138,7 +144,7 @@ def plot_domain_gap(means: pd.DataFrame, distance: dict[str, str] | None = None)
         Domain to a word for its distance from ImageNet, for the panel titles.
     """
     domains, distance = list(means["domain"].unique()), distance or {}
-    figure, axes = _figure(len(domains), 4.2 * len(domains) + 0.8, 4.8, sharey=True)
+    figure, axes = _figure(len(domains), 3.3 * len(domains) + 0.8, 4.4, sharey=True)
     for ax, domain in zip(axes, domains, strict=True):
         panel = means[means["domain"] == domain]
         for number, strategy in enumerate(means["strategy"].unique()):

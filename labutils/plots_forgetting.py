@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from labutils.plots import PALETTE, STYLE, _figure, _percent
+from labutils.plots import PALETTE, STYLE, _figure, _in_percent, _percent
 
 STYLES = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 
@@ -89,7 +89,7 @@ def plot_trade_off(
     if least is not None:
         ax.axvline(least, color="0.35", linestyle=":", linewidth=1.5)
     ax.set_xlabel("test accuracy on the new task")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _in_percent(ax.xaxis)
     _percent(ax, "test accuracy on the old task")
     ax.set_title(title)
     figure.legend(loc="outside right center", frameon=False)
@@ -117,7 +117,7 @@ def plot_weight_path(path: pd.DataFrame, title: str = "") -> Figure:
     mean = path.groupby("share")["accuracy"].mean()
     ax.plot(mean.index, mean, color="0.35", linestyle=":", linewidth=2, label="mean of both")
     ax.set_xlabel("share of the way from the weights before to those after")
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    _in_percent(ax.xaxis)
     _percent(ax, "validation accuracy")
     ax.legend()
     ax.grid(True, color=STYLE["grid.color"])

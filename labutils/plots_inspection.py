@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from labutils.plots import MARKERS, PALETTE, STYLE
+from labutils.plots import MARKERS, PALETTE, STYLE, _in_percent
 
 
 def _grid(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, np.ndarray]:
@@ -85,7 +85,7 @@ def plot_by_group(
         ax.plot(part["group"], part[value], linewidth=2, markersize=7, label=case, **style)
     ax.set(xlabel="group, shallow to deep", ylabel=label, title=title)
     if percent:
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        _in_percent(ax.yaxis)
     else:
         ax.set_ylim(bottom=0)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

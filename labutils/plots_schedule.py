@@ -5,9 +5,8 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
 
-from labutils.plots import MARKERS, PALETTE, STYLE, _epochs, _figure, _percent
+from labutils.plots import MARKERS, PALETTE, STYLE, _epochs, _figure, _in_percent, _percent
 
 FROZEN = "0.88"
 
@@ -106,7 +105,7 @@ def plot_points(
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.xaxis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
+    _in_percent(ax.xaxis)
     ax.set(xlabel=label, title=title)
     ax.grid(True, axis="x", color=STYLE["grid.color"])
     return figure

@@ -48,7 +48,7 @@ def plot_surgery(table: pd.DataFrame, title: str = "") -> Figure:
         before, unshifted.
     """
     shifts, blocks = list(table["shift"].unique()), list(table["block"].unique())
-    figure, axes = _figure(len(shifts), 4.6 * len(shifts) + 0.6, 4.6, sharey=True)
+    figure, axes = _figure(len(shifts), 4.6 * len(shifts) + 1.4, 4.6, sharey=True)
     for ax, shift in zip(axes, shifts, strict=True):
         panel = table[table["shift"] == shift]
         for number, name in enumerate(blocks):
@@ -68,7 +68,9 @@ def plot_surgery(table: pd.DataFrame, title: str = "") -> Figure:
             panel["before"].mean(), color="0.2", linestyle=":", label="source network, shifted, not tuned"
         )
         ax.set_xticks(range(len(blocks)), blocks)
-        ax.set(xlabel="block that was tuned", title=f"pictures {shift}", ylim=(0, 1))
+        ax.set(
+            xlabel="block that was tuned", title=f"pictures {shift}" if len(shifts) > 1 else "", ylim=(0, 1)
+        )
         ax.grid(False, axis="x")
     _percent(axes[0])
     handles, names = axes[0].get_legend_handles_labels()

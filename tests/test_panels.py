@@ -88,10 +88,16 @@ def test_live_training_is_drawn_and_told(depths, accuracy):
     )
     assert "Nothing was trained live" in before.sentence
     assert "2 epochs so far" in during.sentence
-    assert "66.0%" in after.sentence
+    assert "of 2 groups: 66.0%" in after.sentence
     stars = [line for line in after.figure.axes[1].lines if line.get_marker() == "*"]
     assert [line.get_xydata().tolist() for line in stars] == [[[2, 0.66]]]
     assert not [line for line in before.figure.axes[1].lines if line.get_marker() == "*"]
+
+
+def test_a_live_end_out_of_range_stays_in_the_picture(depths, accuracy):
+    drawn = freeze_depth_panel(depths, accuracy, 2, EPOCHS, [(3, 0.1)]).figure.axes[1]
+    (star,) = [line for line in drawn.lines if line.get_marker() == "*"]
+    assert star.get_ydata()[0] == pytest.approx(drawn.get_ylim()[0])
 
 
 def test_rates_are_drawn_as_the_optimizer_has_them(rates, surface):
@@ -101,7 +107,7 @@ def test_rates_are_drawn_as_the_optimizer_has_them(rates, surface):
     assert panel.table.iloc[-1].tolist() == ["head", "9.00e-02", 1, 1]
     assert panel.table["group"].tolist() == ["stem", "layer1", "layer2", "head"]
     assert "9 times slower" in panel.sentence
-    assert "3 groups and decay 3: 83.0%" in panel.sentence
+    assert "at base rate 0.01, for 3 groups and decay 3: 83.0%" in panel.sentence
 
 
 def test_the_choice_is_marked_on_the_surface(rates, surface):

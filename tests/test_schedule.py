@@ -73,3 +73,12 @@ def test_points_show_every_seed():
     points = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"]
     assert points == [[0.1, 0.3], [0.5, 0.6]]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_shares_are_read_where_they_stand():
+    table = pd.DataFrame({"plan": ["a", "b"], "accuracy": [0.69, 0.885]})
+    axis = plot_points(table, "plan", "accuracy", "accuracy").axes[0].xaxis
+    for at, text in zip(
+        axis.get_ticklocs(), axis.get_major_formatter().format_ticks(axis.get_ticklocs()), strict=True
+    ):
+        assert float(text.rstrip("%")) == pytest.approx(100 * at), "no 73 % at 72.5 %"

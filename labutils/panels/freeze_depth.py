@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 
 from labutils.panels.panel import (
     DOTS,
@@ -20,18 +19,20 @@ from labutils.panels.panel import (
     draw_curve,
     groups_told,
     interval_told,
+    legend_below,
     live_told,
     pixels_of,
     titled,
 )
+from labutils.plots import _percent
 
 SIZE, ACCURACY = (
     (9.2, 4.6),
-    (0.07, 0.13, 0.43, 0.56),
+    (0.07, 0.20, 0.43, 0.50),
 )  # inches; left, bottom, width, height in parts of the figure
 COLUMNS = ["trained_groups", "mean", "low", "high"]
-RING = {"markersize": 15, "fillstyle": "none", "markeredgewidth": 2.5}
-STAR = {"markersize": 15, "markeredgecolor": "white"}
+RING = {"markersize": 13, "fillstyle": "none", "markeredgewidth": 2.5}
+STAR = {"markersize": 12, "markeredgecolor": "white"}
 
 
 def freeze_depth_panel(
@@ -69,13 +70,15 @@ def freeze_depth_panel(
     pixels, limits = _measured(len(names), tuple(accuracy[COLUMNS].itertuples(index=False, name=None)))
     figure.figimage(pixels, zorder=-1)
     _blocks(figure.add_axes((0.07, 0.83, 0.91, 0.12)), names, trained_groups)
-    left, right = figure.add_axes(ACCURACY), figure.add_axes((0.58, 0.13, 0.40, 0.56))
+    left, right = figure.add_axes(ACCURACY), figure.add_axes((0.58, 0.20, 0.40, 0.50))
     left.patch.set_alpha(0)
     left.set(xlim=(0.5, len(names) + 0.5), ylim=limits)
     left.set_axis_off()
     left.plot(seen["trained_groups"], seen["mean"], "o", color=TRAINED, **RING)
     if points:
-        left.plot(*zip(*points, strict=True), "*", color=LIVE, clip_on=False, **STAR)
+        groups, ends = zip(*points, strict=True)
+        ends = np.clip(ends, *limits)  # on the frame at worst
+        left.plot(groups, ends, "*", color=LIVE, clip_on=False, **STAR)
     draw_curve(right, live)
     table = pd.DataFrame(
         {
@@ -111,12 +114,12 @@ def _measured(groups: int, rows: tuple[tuple[float, ...], ...]) -> tuple[np.ndar
     )
     ax.set(xlabel="trained groups, counted from the head", xlim=(0.5, groups + 0.5))
     ax.set_xticks(range(1, groups + 1))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _percent(ax, "")
     ax.grid(axis="y", color="0.92")
     limits = ax.get_ylim()
     ax.plot([], [], "o", color=TRAINED, label="chosen", **RING)
     ax.plot([], [], "*", color=LIVE, label="trained live", **STAR)
-    ax.legend(fontsize=8, loc="lower right")
+    legend_below(ax)
     titled(ax, "Test accuracy")
     return pixels_of(figure), limits
 

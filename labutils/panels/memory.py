@@ -69,7 +69,7 @@ def memory_panel(
         spine.set_visible(False)
     titled(ax, f"{memory.total / 1000:.2f} GB at the fullest moment of a step")
     for number, (name, size) in enumerate(parts.items()):
-        x = 0.08 + 0.18 * number
+        x = 0.03 + 0.195 * number
         figure.add_artist(
             Rectangle(
                 (x, 0.1), 0.02, 0.07, facecolor=PALETTE[number], hatch=HATCHES[number], edgecolor="white"

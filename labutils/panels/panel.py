@@ -8,11 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from labutils.plots import PALETTE
+from labutils.plots import PALETTE, _percent
 
-DOTS = 80  # per inch: drawn in half the time of the usual 100
+DOTS = 90  # per inch: as wide as a page, and drawn faster than at the usual 100
 FROZEN, TRAINED, LIVE = "#cfd8dc", PALETTE[1], PALETTE[3]
 
 
@@ -80,10 +79,15 @@ def draw_curve(ax: Axes, live: Sequence[dict]) -> None:
         )
     ax.set_xlim(0.5, max(history["epoch"].max(), 4) + 0.5)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.yaxis.get_major_locator().set_params(steps=[1, 2, 5, 10])  # no 72.5 % that would read 73 %
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_ylabel("accuracy")
-    ax.legend(fontsize=8, loc="lower right")
+    _percent(ax, "accuracy")
+    legend_below(ax)
+
+
+def legend_below(ax: Axes) -> None:
+    """A legend that no live point can come to lie under."""
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, columnspacing=1.2, fontsize=9
+    )
 
 
 def groups_told(count: int) -> str:
@@ -99,7 +103,8 @@ def interval_told(row: pd.DataFrame) -> str:
 
 def live_told(live: Sequence[dict], points: Sequence[tuple]) -> str:
     if points:
-        return f"Last live training: {points[-1][-1]:.1%} on the test pictures."
+        groups, *_, accuracy = points[-1]
+        return f"Last live training, of {groups_told(groups)}: {accuracy:.1%} on the test pictures."
     return (
         f"Live training: {len(live)} epoch{'s' * (len(live) > 1)} so far."
         if live

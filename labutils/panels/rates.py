@@ -20,10 +20,11 @@ from labutils.panels.panel import (
     pixels_of,
     titled,
 )
+from labutils.runs import FULL
 
 SIZE, HEAT_MAP = (
     (9.2, 4.0),
-    (0.40, 0.16, 0.24, 0.70),
+    (0.40, 0.21, 0.24, 0.66),
 )  # inches; left, bottom, width, height in parts of the figure
 
 
@@ -42,7 +43,7 @@ def rate_panel(
     rates : DataFrame
         From `labutils.optimizers.rate_table`: a row a parameter group, shallow to deep.
     surface : DataFrame
-        trained_groups, lr_decay, mean of the test accuracy (0 to 1), on a full grid.
+        trained_groups, lr_decay, mean of the test accuracy (0 to 1), on a full grid; all at the base rate of `FULL`.
     trained_groups : int
     decay : float
         From 1 to the largest of the surface.
@@ -59,7 +60,7 @@ def rate_panel(
     check_range(trained_groups, len(names))
     figure = Figure(figsize=SIZE, dpi=DOTS)
     left, middle, right = (
-        figure.add_axes(place) for place in ((0.08, 0.16, 0.23, 0.70), HEAT_MAP, (0.76, 0.16, 0.22, 0.70))
+        figure.add_axes(place) for place in ((0.08, 0.21, 0.23, 0.66), HEAT_MAP, (0.76, 0.21, 0.22, 0.66))
     )
     colors = [FROZEN] * (len(names) - trained_groups) + [TRAINED] * trained_groups
     # Bars over the exponent: a logarithmic axis of matplotlib makes ninety ticks and takes as long as all the rest.
@@ -92,13 +93,17 @@ def rate_panel(
     )
     for groups, of, value in points:
         middle.plot(*place(groups, of), "*", markersize=14, color=LIVE, markeredgecolor="white")
+        column, line = place(groups, of)
         middle.annotate(
             f"{100 * value:.0f}",
-            place(groups, of),
+            (column, line),
             color=LIVE,
             textcoords="offset points",
-            xytext=(7, 5),
+            xytext=(-16 if column > 1 else 16, -16 if line > 1 else 16),  # towards the middle: not cut off
+            ha="center",
+            va="center",
             weight="bold",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
     draw_curve(right, live)
 
@@ -109,8 +114,8 @@ def rate_panel(
         ).idxmin()
     ]
     sentence = (
-        f"The head learns at {head:.2g}, {names[-trained_groups]}, the first trained group, at {stem:.2g}: {head / stem:,.0f} times slower. "
-        f"Measured beforehand for {groups_told(int(nearest['trained_groups']))} and decay {nearest['lr_decay']:g}: {nearest['mean']:.1%}. {live_told(live, points)}"
+        f"The head learns at {head:.2g}; {names[-trained_groups]}, the first trained group, at {stem:.2g}: {head / stem:,.0f} times slower. "
+        f"Measured beforehand, at base rate {FULL.base_lr:g}, for {groups_told(int(nearest['trained_groups']))} and decay {nearest['lr_decay']:g}: {nearest['mean']:.1%}. {live_told(live, points)}"
     )
     decays = rates["weight decay"] > 0
     tensors = [
@@ -134,12 +139,12 @@ def _heat_map(groups: tuple[int, ...], decays: tuple[float, ...], accuracy: tupl
     figure = Figure(figsize=SIZE, dpi=DOTS)
     ax, values = figure.add_axes(HEAT_MAP), np.reshape(accuracy, (len(groups), len(decays)))
     ax.imshow(values, cmap="viridis", aspect="auto", origin="lower")
-    titled(ax, "Test accuracy, %, measured")
+    titled(ax, "Measured test accuracy, %")
     ax.set(xlabel="decay", ylabel="trained groups")
     ax.set_xticks(range(len(decays)), [f"{value:g}" for value in decays], fontsize=8)
     ax.set_yticks(range(len(groups)), groups)
     dark = values.min() + 0.6 * np.ptp(values)
     for (line, column), value in np.ndenumerate(values):
         color = "white" if value < dark else "black"
-        ax.text(column, line, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=color)
+        ax.text(column, line, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=color)
     return pixels_of(figure)

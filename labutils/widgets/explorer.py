@@ -65,7 +65,9 @@ class Explorer(widgets.VBox):
         panel = self.panel()
         self.picture.value = _image(panel.figure, panel.sentence)
         self.sentence.value = f"<p>{html.escape(panel.sentence)}</p>"
-        self.table.value = panel.table.to_html(index=False, border=0, justify="left", col_space=160)
+        # A space that does not break keeps each heading away from the one beside it.
+        table = panel.table.rename(columns=lambda name: f"{name}\u2003")
+        self.table.value = table.to_html(index=False, border=0, justify="left", col_space=160)
 
 
 def alert(error: Exception) -> str:
