@@ -1,5 +1,7 @@
 """Tables that took too long to make in class: read from the repository, with where their numbers come from."""
 
+import textwrap
+
 import pandas as pd
 
 from labutils.files import PROJECT, read_json
@@ -38,7 +40,7 @@ def measured(name: str) -> pd.DataFrame:
 
 
 def provenance(name: str) -> str:
-    """One line for beside the table: what was measured, on which device, with which versions, commit, seeds, and when."""
+    """Lines for beside the table: what was measured, on which device, with which versions, commit, seeds, and when."""
     origin = read_json(FOLDER / f"{name}.json")
     if origin is None:
         raise FileNotFoundError(
@@ -46,7 +48,9 @@ def provenance(name: str) -> str:
         )
     conditions = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in origin["conditions"].items())
     seeds = origin["seeds"]
-    return (
+    commit = origin["commit"].replace("-dirty", " with uncommitted changes")
+    told = (
         f"Measured beforehand, not in this notebook: {conditions}; seeds {seeds[0]} to {seeds[-1]}; {origin['device']}; "
-        f"torch {origin['versions']['torch']}; commit {origin['commit']}; {origin['date']}."
+        f"torch {origin['versions']['torch']}; commit {commit}; {origin['date']}."
     )
+    return textwrap.fill(told, 100, break_on_hyphens=False)  # what JupyterLab shows without breaking a word

@@ -96,7 +96,9 @@ def effective_data(table: pd.DataFrame, baseline: str = "from scratch") -> pd.Da
     return pd.DataFrame(rows)
 
 
-def leads(table: pd.DataFrame, strategy: str, other: str = "from scratch") -> pd.DataFrame:
+def leads(
+    table: pd.DataFrame, strategy: str, other: str = "from scratch", measure: str = "test_accuracy"
+) -> pd.DataFrame:
     """How far one strategy is ahead of another, with a 95 % interval, for each domain and number of labels.
 
     Runs with the same seed had the same pictures, so they are compared in pairs: what makes a choice of pictures hard for
@@ -107,11 +109,13 @@ def leads(table: pd.DataFrame, strategy: str, other: str = "from scratch") -> pd
     table : DataFrame
         From `domain_gap_experiment`.
     strategy, other : str
+    measure : str, default "test_accuracy"
+        Column to compare: "validation_accuracy" where a choice depends on it.
 
     Returns
     -------
     DataFrame
-        domain, labels, seeds (count), lead (mean difference of test accuracy), low, high, and ``clear``: whether the
+        domain, labels, seeds (count), lead (mean difference of ``measure``), low, high, and ``clear``: whether the
         interval leaves 0 out. low and high are NaN for a single seed, and nothing is clear then.
 
     Raises
@@ -125,7 +129,7 @@ def leads(table: pd.DataFrame, strategy: str, other: str = "from scratch") -> pd
             f"No rows of {', '.join(sorted(missing))}; there are {', '.join(table['strategy'].unique())}"
         )
     keys = ["domain", "labels", "seed"]
-    accuracy = table.set_index([*keys, "strategy"])["test_accuracy"].unstack("strategy")
+    accuracy = table.set_index([*keys, "strategy"])[measure].unstack("strategy")
     pairs = (accuracy[strategy] - accuracy[other]).dropna().rename("lead").reset_index()
     pairs = pairs.assign(shifted=pairs["lead"] / 2 + 0.5)  # into 0..1, where intervals are clipped
     order = {name: number for number, name in enumerate(table["domain"].unique())}

@@ -29,8 +29,8 @@ def on_the_cpu(request, monkeypatch):
 
 @pytest.fixture
 def told(capsys):
-    """What was printed since the last call, such as the verdict of an exercise."""
-    return lambda: capsys.readouterr().out
+    """What was printed since the last call, such as the verdict of an exercise, without its line breaks."""
+    return lambda: " ".join(capsys.readouterr().out.split())
 
 
 @pytest.fixture(scope="session")

@@ -105,4 +105,10 @@ def test_misconceptions_about_standing_still(plain, told):
 
 def test_a_check_whose_pattern_cannot_read_the_answer_does_not_crash(told):
     verdict(object(), 3.0, "", [(lambda answer: answer > 2, "never")], "A number, please.")
-    assert told() == "Not yet. A number, please.\n"
+    assert told() == "Not yet. A number, please."
+
+
+def test_a_long_hint_is_broken_between_words(capsys):
+    verdict(1.0, 3.0, "", [], "word " * 60)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100 and set(" ".join(lines[1:]).split()) == {"word"}

@@ -24,6 +24,7 @@ def test_every_table_is_there_with_its_origin(name):
     told = provenance(name)
     for what in ("torch", "seeds 0 to", "commit", "CPU", "2026"):
         assert what in told
+    assert max(map(len, told.splitlines())) <= 100, "a page would break it within a word"
 
 
 def test_an_unknown_table_names_those_there_are():

@@ -1,9 +1,11 @@
 """How an answer is judged: right, not yet answered, or wrong with a hint for the misconception behind it."""
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any
 
+WIDTH = 100  # JupyterLab would break a longer line in the middle of a word
 Misconception = tuple[Callable[[Any], bool] | float | str, str]
 
 
@@ -33,10 +35,10 @@ def verdict(
         print("Not answered yet: put your answer in place of the dots.")
         return
     if _matches(answer, right):
-        print(f"Right. {praise}")
+        print(textwrap.fill(f"Right. {praise}", WIDTH))
         return
     hint = next((hint for pattern, hint in misconceptions if _matches(answer, pattern)), otherwise)
-    print(f"Not yet. {hint}")
+    print(textwrap.fill(f"Not yet. {hint}", WIDTH))
 
 
 def _matches(answer: Any, pattern: Callable[[Any], bool] | float | str) -> bool:
