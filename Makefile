@@ -4,7 +4,7 @@ BIN := .venv/bin
 # A process for each core, as each computes with one thread; the cells of a page stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: lab test claims solution quick bench bench-elpv notebooks clean
+.PHONY: lab test claims solution quick bench bench-elpv bench-peers notebooks clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
@@ -35,16 +35,30 @@ bench: .venv/ready
 bench-elpv: .venv/ready
 	$(BIN)/python -m benchmarks.elpv
 
+# Side by side with fastai, Lightning, Keras, the tutorial's loop and torch-lr-finder; interrupted, it goes on where it was
+bench-peers: .venv-peers/ready
+	.venv-peers/bin/python -m benchmarks.peers
+	.venv-peers/bin/python -m benchmarks.peers.suggestions
+	.venv-peers/bin/python -m benchmarks.peers.report
+
 # Run all pages again and keep their outputs
 notebooks: .venv/ready
 	$(BIN)/python notebooks/execute.py
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-peers
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make lab PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --progress-bar on -r requirements.txt
+	touch $@
+
+# The peers lie in an environment of their own that also sees the lab's: one torch for all, and 5 GB less
+.venv-peers/ready: .venv/ready benchmarks/peers/requirements.txt
+	$(BIN)/python -m venv --clear .venv-peers
+	.venv-peers/bin/python -c "import site, sys; open(site.getsitepackages()[0] + '/lab.pth', 'w').write(sys.argv[1])" \
+		"$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
+	.venv-peers/bin/python -m pip install --progress-bar on -r benchmarks/peers/requirements.txt
 	touch $@

@@ -12,9 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from functools import partial
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -24,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 from tqdm.auto import tqdm
+from tutorial_loop import train_model
 
 from labutils import Settings, build_feature_extractor, evaluate, fit
 from labutils.backbones import BACKBONES, fill
@@ -61,29 +60,7 @@ def tutorial(domain, epochs: int) -> tuple[float, float, float]:
     optimizer = torch.optim.SGD(model.classifier.parameters(), lr=0.001, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)
     started = perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        best, path = 0.0, Path(folder) / "best.pt"
-        torch.save(model.state_dict(), path)
-        for _ in range(epochs):
-            for phase in ("train", "val"):
-                model.train(phase == "train")
-                loss_sum, correct = 0.0, 0
-                for inputs, labels in loaders[phase]:
-                    optimizer.zero_grad()
-                    with torch.set_grad_enabled(phase == "train"):
-                        outputs = model(inputs)
-                        loss = criterion(outputs, labels)
-                        if phase == "train":
-                            loss.backward()
-                            optimizer.step()
-                    loss_sum += loss.item() * len(inputs)
-                    correct += int(torch.sum(outputs.argmax(1) == labels))
-                if phase == "train":
-                    scheduler.step()
-                elif correct / len(data[phase]) > best:
-                    best = correct / len(data[phase])
-                    torch.save(model.state_dict(), path)
-        model.load_state_dict(torch.load(path, weights_only=True))
+    best = train_model(model, criterion, optimizer, scheduler, loaders, epochs)
     seconds = perf_counter() - started
     model.eval()
     batches = DataLoader(Pictures(domain, domain.test), batch_size=64)
