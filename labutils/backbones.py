@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from labutils.depthwise import quicken
 from labutils.freezing import freeze_all_but
 from labutils.groups import LayerGroups
 
@@ -114,6 +115,7 @@ def load_backbone(name: str, *, pretrained: bool = True) -> LayerGroups:
         raise ValueError(f"Unknown backbone {name!r}: {hint}There are {', '.join(BACKBONES)}")
     backbone = BACKBONES[name]
     network = backbone.make()
+    quicken(network)
     if pretrained:
         fill(network, backbone.weights(), name)
     return LayerGroups(backbone.cut(network), backbone.mean, backbone.std, name, stored_statistics=pretrained)

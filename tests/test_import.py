@@ -20,6 +20,7 @@ ROOMS = (
         "movement",
         "adapters",
         "freezing",
+        "depthwise",
         "backbones",
         "optimizers",
         "augmentation",
