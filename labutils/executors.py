@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +15,8 @@ from labutils.progress import stoppable
 
 MOST_WORKERS = 4  # by default: each takes more than a gigabyte of memory
 KEPT = "Finished runs are kept: start again"
+# What a run imports at the latest; imported once, before the workers are forked, they share its memory: a third of theirs.
+PRELOADED = ["labutils.runs", "timm", "kornia.augmentation", "sklearn.metrics", "torch._dynamo"]
 _one_run = Lock()
 
 
@@ -51,8 +54,9 @@ def open_executor(workers: int | str | Executor, runs: int) -> Iterator[Executor
 
 @contextmanager
 def _processes(count: int) -> Iterator[Executor]:
-    spawn = multiprocessing.get_context("spawn")  # forking a process that already runs threads can hang
-    with ProcessPoolExecutor(count, spawn, initializer=_prepare_worker) as pool:
+    with ProcessPoolExecutor(
+        count, _context(), initializer=_prepare_worker, initargs=(dict(os.environ),)
+    ) as pool:
         try:
             yield pool
         except BrokenProcessPool as error:
@@ -65,6 +69,18 @@ def _processes(count: int) -> Iterator[Executor]:
             for worker in multiprocessing.active_children():
                 worker.terminate()  # or Ctrl-C would wait for runs that nobody wants any more
             raise
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """How workers start: forked from a process that does nothing else, for one that runs threads can hang in its fork.
+
+    Elsewhere than on Linux libraries of the system may not survive a fork, so that each worker is begun anew.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 @contextmanager
@@ -94,7 +110,9 @@ def _cluster(address: str) -> Iterator[Executor]:
             raise RuntimeError(f"The scheduler at {address} was lost. {KEPT}") from error
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)  # as it is now, not as it was when the first workers of this process began
     torch.set_num_threads(1)
     Thread(target=_leave_with_parent, daemon=True).start()
 
