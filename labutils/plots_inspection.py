@@ -37,7 +37,7 @@ def plot_pictures(rows: Mapping[str, Sequence], title: str = "", side: float = 1
             ax.set(xticks=[], yticks=[], frame_on=False)
         for ax, picture in zip(line, pictures, strict=False):
             pixels = np.asarray(picture).transpose(1, 2, 0)
-            ax.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
+            ax.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
     figure.suptitle(title)
     return figure

@@ -103,6 +103,12 @@ def test_cells_are_short(page):
     assert median(len(cell.source.splitlines()) for cell in code(page)) <= 8
 
 
+def test_no_line_of_code_is_cut_off(page):
+    # JupyterLab shows so many characters in a window of 1280 pixels with the list of files open
+    for cell in code(page):
+        assert max(map(len, cell.source.splitlines()), default=0) <= 102, cell.source
+
+
 def test_few_cells_escape_the_check(page):
     ignored = [cell for cell in code(page) if "NBVAL_IGNORE_OUTPUT" in cell.source]
     assert len(ignored) <= IGNORED_AT_MOST
