@@ -60,7 +60,7 @@ def levers(seeds: tuple[int, ...], store: Path) -> tuple[pd.DataFrame, dict]:
     runs = {}
     for name, (strategy, settings) in LEVERS.items():
         run = Run("solar", "efficientnet_lite0", strategy, 300, seeds[0], settings, image_size=64)
-        chosen, _ = tuned(strategy, RATES, replace(run, settings=PLAIN), store)
+        (chosen,), _ = tuned([replace(run, strategy=strategy, settings=PLAIN)], RATES, store)
         runs[name] = replace(run, strategy=chosen)
     cases = [(name, seed) for name in runs for seed in seeds]
     results = run_all([replace(runs[name], seed=seed) for name, seed in cases], store, label="Levers")

@@ -28,26 +28,30 @@ def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
 
 
 def tuned(
-    strategy: Strategy, rates: Sequence[float], run: Run, store=None, workers=None
-) -> tuple[Strategy, pd.DataFrame]:
-    """The strategy with the rate that did best on validation, and the table of all rates tried.
+    runs: Sequence[Run], rates: Sequence[float], store=None, workers=None
+) -> tuple[list[Strategy], pd.DataFrame]:
+    """For each run its strategy with the rate that did best on validation, and the table of all rates tried.
 
-    One training each with the pictures and seed of ``run``, half as long; the test split is not looked at.
+    One training for each run and rate, with the pictures and seed of the run, half as long, all of them side by side;
+    the test split is not looked at.
     """
-    epochs = math.ceil(run.settings.epochs / 2)
-    short = replace(run, settings=replace(run.settings, epochs=epochs, validate_every=epochs), test=False)
-    runs = [replace(short, strategy=replace(strategy, base_lr=rate)) for rate in rates]
-    results = run_all(runs, store, workers, label=f"Choosing the rate of {strategy.name}")
+    trials = []
+    for run in runs:
+        epochs = math.ceil(run.settings.epochs / 2)
+        short = replace(run, settings=replace(run.settings, epochs=epochs, validate_every=epochs), test=False)
+        trials += [replace(short, strategy=replace(run.strategy, base_lr=rate)) for rate in rates]
+    results = run_all(trials, store, workers, label="Choosing rates")
     table = pd.DataFrame(
         {
-            "strategy": strategy.name,
-            "base_lr": rates,
-            "validation_accuracy": [r["validation_accuracy"] for r in results],
+            "run": [number for number in range(len(runs)) for _ in rates],
+            "strategy": [trial.strategy.name for trial in trials],
+            "base_lr": [trial.strategy.base_lr for trial in trials],
+            "validation_accuracy": [result["validation_accuracy"] for result in results],
         }
     )
-    return replace(
-        strategy, base_lr=float(table.loc[table["validation_accuracy"].idxmax(), "base_lr"])
-    ), table
+    best = table.loc[table.groupby("run")["validation_accuracy"].idxmax(), "base_lr"]
+    chosen = [replace(run.strategy, base_lr=float(rate)) for run, rate in zip(runs, best, strict=True)]
+    return chosen, table
 
 
 def compare_transfer_vs_scratch(
@@ -112,7 +116,7 @@ def compare_transfer_vs_scratch(
     open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is told before any training
     scratch = replace(SCRATCH, base_lr=scratch_rates[0])
     if len(scratch_rates) > 1:
-        scratch, _ = tuned(SCRATCH, scratch_rates, base, store, workers)
+        (scratch,), _ = tuned([base], scratch_rates, store, workers)
     starts = {"pretrained": strategy, "random": scratch}
     cases = [(start, seed) for start in starts for seed in seeds]
     runs = [replace(base, strategy=starts[start], seed=seed) for start, seed in cases]
@@ -191,25 +195,29 @@ def domain_gap_experiment(
     ValueError
         On unknown names and sizes out of range, before any training.
     """
-    runs = []
+    sizes: dict[str | Domain, tuple[int, ...]] = {}
     for domain in domains:
         opened = open_domain(domain, image_size)
         counts = labels.get(opened.name) if isinstance(labels, dict) else labels
-        counts = tuple(counts or DEFAULT_LABELS.get(opened.name) or _default_labels(opened))
-        for count in counts:
+        sizes[domain] = tuple(counts or DEFAULT_LABELS.get(opened.name) or _default_labels(opened))
+        for count in sizes[domain]:
             opened.labelled(count, seeds[0])
 
-        def run_of(strategy: Strategy, count: int, seed: int, domain=domain) -> Run:
-            epochs = max(2, round(steps_for(count) / math.ceil(count / settings.batch_size)))
-            augmentation = settings.augmentation or augmentation_for(domain)
-            chosen = replace(settings, epochs=epochs, augmentation=augmentation, validate_every=epochs)
-            return Run(domain, backbone, strategy, count, seed, chosen, image_size)
+    def run_of(domain: str | Domain, strategy: Strategy, count: int, seed: int) -> Run:
+        epochs = max(2, round(steps_for(count) / math.ceil(count / settings.batch_size)))
+        augmentation = settings.augmentation or augmentation_for(domain)
+        chosen = replace(settings, epochs=epochs, augmentation=augmentation, validate_every=epochs)
+        return Run(domain, backbone, strategy, count, seed, chosen, image_size)
 
-        for strategy in strategies:
-            if not strategy.pretrained and len(scratch_rates) > 1:
-                middle = run_of(strategy, sorted(counts)[len(counts) // 2], seeds[0])
-                strategy, _ = tuned(strategy, scratch_rates, middle, store, workers)
-            runs += [run_of(strategy, count, seed) for count in counts for seed in seeds]
+    cases = [(domain, strategy) for domain in domains for strategy in strategies]
+    if len(scratch_rates) > 1:
+        random = [case for case in cases if not case[1].pretrained]
+        middle = [
+            run_of(*case, sorted(sizes[case[0]])[len(sizes[case[0]]) // 2], seeds[0]) for case in random
+        ]
+        found = dict(zip(random, tuned(middle, scratch_rates, store, workers)[0], strict=True))
+        cases = [(case[0], found.get(case, case[1])) for case in cases]
+    runs = [run_of(*case, count, seed) for case in cases for count in sizes[case[0]] for seed in seeds]
     results = run_all(runs, store, workers, label="Domain gap")
     return pd.DataFrame(
         {

@@ -27,7 +27,7 @@ class Plan:
     gap_domains: tuple[str, ...] = ("textures", "solar", "digits")
     # Fewer sizes than the table of page 07: all parts together should take no more than 20 minutes on two cores.
     gap_labels: dict[str, tuple[int, ...]] = field(
-        default_factory=lambda: {"textures": (60, 480), "solar": (50, 500), "digits": (50, 250, 3000)}
+        default_factory=lambda: {"textures": (60, 240), "solar": (50, 250), "digits": (50, 3000)}
     )
     gap_image_size: int = 64
     device: str | None = None

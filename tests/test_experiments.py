@@ -27,7 +27,7 @@ def splits_seen(monkeypatch):
 
 def test_choosing_a_rate_never_looks_at_the_test_split(tiny_backbone, tiny_domain, splits_seen):
     run = Run(tiny_domain, tiny_backbone, SCRATCH, 12, 0, QUICK)
-    chosen, table = tuned(SCRATCH, (1e-3, 1e-2), run)
+    (chosen,), table = tuned([run], (1e-3, 1e-2))
     assert splits_seen == []
     assert len(table) == 2
     assert chosen.base_lr == table.loc[table["validation_accuracy"].idxmax(), "base_lr"]
