@@ -117,22 +117,24 @@ def test_every_task_has_rivals_and_every_function_its_module():
 
 
 def test_an_interrupted_benchmark_goes_on(tmp_path):
-    jobs, done = [replace(JOB, seed=seed) for seed in range(4)], []
+    turns, done = [[replace(JOB, seed=seed), replace(JOB, seed=seed, task="full")] for seed in range(4)], []
 
-    def measure(job):
-        if job.seed == 2 and len(done) == 2:
+    def measure(jobs):
+        if jobs[0].seed == 2 and len(done) == 2:
             raise KeyboardInterrupt
-        done.append(job.seed)
-        return {"seconds": float(job.seed), "accuracy": 0.5}
+        done.append(jobs[0].seed)
+        return [{"seconds": float(job.seed), "accuracy": 0.5} for job in jobs]
 
     with pytest.raises(KeyboardInterrupt):
-        take_turns(jobs, tmp_path, "first", measure)
+        take_turns(turns, tmp_path, "first", measure)
     done.append("again")
-    rows = take_turns(jobs, tmp_path, "second", measure)
+    rows = take_turns(turns, tmp_path, "second", measure)
     assert done == [0, 1, "again", 2, 3]
-    assert rows["seconds"].tolist() == [0, 1, 2, 3]
-    assert rows["commit"].tolist() == ["first", "first", "second", "second"]
-    other = [replace(job, conditions=replace(job.conditions, threads=2)) for job in jobs]
+    assert (
+        rows["seconds"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3] and rows["task"].tolist() == ["head", "full"] * 4
+    )
+    assert rows["commit"].tolist() == ["first"] * 4 + ["second"] * 4
+    other = [[replace(job, conditions=replace(job.conditions, threads=2)) for job in jobs] for jobs in turns]
     take_turns(other, tmp_path, "third", measure)
     assert done[-4:] == [0, 1, 2, 3], "measured under other conditions"
 

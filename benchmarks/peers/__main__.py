@@ -2,7 +2,7 @@
 
 python -m benchmarks.peers [--rounds N] [--quick]
 
-Every measurement is a process of its own, in turns; finished ones are kept, so an interrupted benchmark goes on. The README
+Contenders take turns, each turn in a process of its own; finished ones are kept, so an interrupted benchmark goes on. The README
 beside this file says what is the same for all, what differs, and what came out.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from benchmarks.peers.comparison import compare
 from benchmarks.peers.contenders import CONTENDERS, origin
 from benchmarks.peers.rates import rate
-from benchmarks.peers.tasks import TASKS, Conditions, Job
+from benchmarks.peers.tasks import Conditions, Job
 from benchmarks.peers.turns import take_turns
 from benchmarks.provenance import save
 from labutils.files import data_folder
@@ -29,16 +29,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round, few pictures; nothing is written")
     arguments = parser.parse_args()
     rounds, conditions = (1, QUICK) if arguments.quick else (arguments.rounds, Conditions())
-    jobs = [
-        Job(task, contender, seed, rate(contender, task), conditions)
+    turns = [
+        [Job(task, contender, seed, rate(contender, task), conditions) for task in CONTENDERS[contender]]
         for seed in range(rounds)
-        for task in TASKS
         for contender in CONTENDERS
-        if task in CONTENDERS[contender]
     ]
     folder = data_folder() / "peers" / ("quick" if arguments.quick else "rounds")
     told = origin(tuple(range(rounds)))
-    rows = take_turns(jobs, folder, told["commit"]).drop(columns="losses")
+    rows = take_turns(turns, folder, told["commit"]).drop(columns="losses")
     keep = not arguments.quick
     save("peers_runs", rows, told, keep=keep, **asdict(conditions))
     save("peers", compare(rows), told, keep=keep, **asdict(conditions))

@@ -1,4 +1,4 @@
-"""One measurement, in the process that `turns` starts for it: prints what it found as JSON on its last line."""
+"""The jobs of one contender, in the process that `turns` starts for it: prints what it found as JSON on its last line."""
 
 import json
 import sys
@@ -10,16 +10,20 @@ from benchmarks.peers.contenders import CONTENDERS
 from benchmarks.peers.tasks import Bench, Conditions, Job
 
 
-def main() -> None:
-    told = json.loads(sys.argv[1])
-    job = Job(**{**told, "conditions": Conditions(**told["conditions"])})
+def measured(job: Job) -> dict:
+    """Seconds of the work, and test accuracy or, of a range test, the losses."""
     torch.set_num_threads(job.conditions.threads)
     module, function = CONTENDERS[job.contender][job.task].split(".")
     contend, bench = getattr(import_module(f"benchmarks.peers.{module}"), function), Bench(job)
     done = contend(bench)
     found = {"seconds": bench.seconds, "cpu_seconds": bench.cpu_seconds}
-    found |= {"losses": done} if isinstance(done, list) else {"accuracy": bench.accuracy(done)}
-    print("\n" + json.dumps(found))
+    return found | ({"losses": done} if isinstance(done, list) else {"accuracy": bench.accuracy(done)})
+
+
+def main() -> None:
+    told = json.loads(sys.argv[1])
+    jobs = [Job(**{**job, "conditions": Conditions(**job["conditions"])}) for job in told]
+    print("\n" + json.dumps([measured(job) for job in jobs]))
 
 
 if __name__ == "__main__":

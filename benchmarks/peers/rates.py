@@ -33,15 +33,17 @@ def best_rates(table: pd.DataFrame) -> dict[tuple[str, str], float]:
 
 def main() -> None:
     tools = [name for name, tasks in CONTENDERS.items() if "head" in tasks and "," not in name]
-    jobs = [
-        Job(task, tool, seed, tried, Conditions(), "validation")
-        for task in TRAININGS
-        for tool in tools
-        for tried in TRIED[task]
+    turns = [
+        [
+            Job(task, tool, seed, tried, Conditions(), "validation")
+            for task in TRAININGS
+            for tried in TRIED[task]
+        ]
         for seed in SEEDS
+        for tool in tools
     ]
     told = origin(SEEDS)
-    table = take_turns(jobs, data_folder() / "peers" / "rates", told["commit"])
+    table = take_turns(turns, data_folder() / "peers" / "rates", told["commit"])
     save(NAME, table[["task", "contender", "rate", "seed", "accuracy"]], told, **asdict(Conditions()))
 
 

@@ -54,13 +54,13 @@ class Conditions:
     validation: int = 96
     image_size: int = 64
     batch_size: int = 32
-    range_batch_size: int = 16
+    range_batch_size: int = 8
     threads: int = 1
 
 
 @dataclass(frozen=True)
 class Job:
-    """One measurement: a contender does a task, in a process of its own.
+    """One measurement: a contender does a task.
 
     Parameters
     ----------

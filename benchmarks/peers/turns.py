@@ -1,4 +1,4 @@
-"""Measurements one after the other, each in a process of its own and kept: an interrupted benchmark goes on."""
+"""Contenders in turns, each in a process of its own that is kept: an interrupted benchmark goes on."""
 
 import json
 import os
@@ -18,22 +18,25 @@ from labutils.files import PROJECT, read_json, write_json
 SURROUNDINGS = {"CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": "torch", "LAB_PROGRESS": "off"}
 
 
-def in_a_process(job: Job) -> dict:
-    """What `measure` finds for ``job``; what it printed is shown when it fails."""
-    command = [sys.executable, "-m", "benchmarks.peers.measure", json.dumps(asdict(job))]
-    threads = {"OMP_NUM_THREADS": str(job.conditions.threads)}
+def in_a_process(jobs: Sequence[Job]) -> list[dict]:
+    """What `measure` finds for each of the ``jobs``; what it printed is shown when it fails."""
+    command = [sys.executable, "-m", "benchmarks.peers.measure", json.dumps([asdict(job) for job in jobs])]
+    threads = {"OMP_NUM_THREADS": str(jobs[0].conditions.threads)}
     done = subprocess.run(
         command, cwd=PROJECT, env={**os.environ, **SURROUNDINGS, **threads}, capture_output=True, text=True
     )
     if done.returncode:
-        raise RuntimeError(f"{job} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        raise RuntimeError(f"{jobs} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def take_turns(
-    jobs: Sequence[Job], folder: Path, commit: str | None, measure: Callable[[Job], dict] = in_a_process
+    turns: Sequence[Sequence[Job]],
+    folder: Path,
+    commit: str | None,
+    measure: Callable[[Sequence[Job]], list[dict]] = in_a_process,
 ) -> pd.DataFrame:
-    """Do the jobs in their order; those that are done already are read from ``folder``.
+    """Do the turns in their order, each the jobs of one contender with one seed; finished ones are read from ``folder``.
 
     Returns
     -------
@@ -41,12 +44,13 @@ def take_turns(
         A row a job: task, contender, seed, rate, commit (of the code that was measured) and what was found.
     """
     rows = []
-    for job in tqdm(jobs, desc="Measurements"):
-        file = folder / f"{job.scored}-{job.task}-{job.contender}-{job.rate:g}-{job.seed}.json"
+    for jobs in tqdm(turns, desc="Turns"):
+        file, told = folder / f"{jobs[0].contender}-{jobs[0].seed}.json", [asdict(job) for job in jobs]
         kept = read_json(file)
-        if kept is None or kept["job"] != asdict(job):
-            kept = {"job": asdict(job), "commit": commit, "found": measure(job)}
+        if kept is None or kept["jobs"] != told:
+            kept = {"jobs": told, "commit": commit, "found": measure(jobs)}
             write_json(file, kept)
-        told = {name: kept["job"][name] for name in ("task", "contender", "seed", "rate")}
-        rows.append({**told, "commit": kept["commit"], **kept["found"]})
+        for job, found in zip(told, kept["found"], strict=True):
+            named = {name: job[name] for name in ("task", "contender", "seed", "rate")}
+            rows.append({**named, "commit": kept["commit"], **found})
     return pd.DataFrame(rows)
