@@ -86,6 +86,7 @@ class Trainer:
     def enter(self, stage: Stage) -> None:
         """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
         freeze_all_but(self.model, stage.groups, stage.weights)
+        self.trained = trainable_parameters(self.model)  # once: looking for them costs as much as a step of the head
         self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
         self.suffix = self.model[self.inputs.depth :]
         self.features = body = self.suffix[:-1]  # what the head is given
@@ -150,7 +151,7 @@ class Trainer:
                     self._check_finite(losses[unseen:], epoch * len(batches) + unseen)
                 self.update()
         # A loss is computed before its update, so the last update of an epoch needs a look of its own.
-        if not torch.stack([p.isfinite().all() for p in trainable_parameters(self.model)]).all():
+        if not torch.stack([p.isfinite().all() for p in self.trained]).all():
             raise TrainingDiverged(self._not_a_number("weights are", (epoch + 1) * len(batches)))
         sizes = torch.tensor([len(batch) for batch in batches], device=self.device)
         return float((torch.stack(losses) * sizes).sum() / sizes.sum()), int(correct) / int(sizes.sum())
@@ -173,7 +174,7 @@ class Trainer:
             self.scaler.scale(part_loss + extra).backward()
             loss = loss + part_loss.detach()
             correct = correct + (logits.argmax(1) == labels).sum()
-        return add_gradients(trainable_parameters(self.model), loss, correct)
+        return add_gradients(self.trained, loss, correct)
 
     def update(self) -> None:
         """Take the optimizer step and drop the gradients."""

@@ -156,6 +156,7 @@ def test_ratios_and_leads_by_hand():
     assert other["lead"] == pytest.approx(0.1) and best["lead"] == pytest.approx(-0.1)
     assert other["not_worse"] is True and best["not_worse"] is False, "three equal differences leave no doubt"
     assert lab["accuracy"] == pytest.approx(0.8) and np.isnan(lab["times_faster"])
+    assert compare(rows[rows["seed"] == 0])["not_worse"].isna().all(), "a single seed tells nothing"
     finder = compare(rows.assign(task="range_head", accuracy=np.nan)).to_dict("records")
     assert finder[1]["times_faster"] == 8 and "lead" not in finder[1]
 

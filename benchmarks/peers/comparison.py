@@ -44,4 +44,5 @@ def compare(rows: pd.DataFrame, own: str = "lab") -> pd.DataFrame:
 def _lead(rows: pd.DataFrame, own: str, other: str) -> dict:
     named = rows.rename(columns={"task": "domain", "contender": "strategy", "accuracy": "test_accuracy"})
     found = leads(named.assign(labels=0), own, other).iloc[0]
-    return {**found[["lead", "low", "high"]], "not_worse": bool(found["high"] >= 0)}
+    known = pd.notna(found["high"])  # a single seed tells nothing
+    return {**found[["lead", "low", "high"]], "not_worse": bool(found["high"] >= 0) if known else None}
