@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers import TINY
 
-from benchmarks.peers import tasks
+from benchmarks.peers import report, tasks
 from benchmarks.peers.by_lab import range_full, range_head
 from benchmarks.peers.comparison import compare
 from benchmarks.peers.contenders import CONTENDERS
@@ -22,7 +22,7 @@ from benchmarks.peers.tasks import TASKS, Bench, Conditions, Job
 from benchmarks.peers.turns import take_turns
 from labutils import build_feature_extractor
 from labutils.backbones import BACKBONES
-from labutils.files import PROJECT
+from labutils.files import PROJECT, write_json
 
 PEERS = {"fastai", "lightning", "keras", "torch_lr_finder"}
 JOB = Job("head", "lab", 0, 1e-2, Conditions(pictures=12, validation=6, batch_size=4, range_batch_size=4))
@@ -159,6 +159,43 @@ def test_ratios_and_leads_by_hand():
     assert compare(rows[rows["seed"] == 0])["not_worse"].isna().all(), "a single seed tells nothing"
     finder = compare(rows.assign(task="range_head", accuracy=np.nan)).to_dict("records")
     assert finder[1]["times_faster"] == 8 and "lead" not in finder[1]
+
+
+def test_the_report_tells_every_number_of_its_tables(tmp_path, monkeypatch):
+    measured = pd.DataFrame(
+        {"task": task, "contender": name, "seed": seed, "seconds": s, "cpu_seconds": s, "accuracy": accuracy}
+        for task, accuracy in (("head", 0.75), ("range_full", np.nan))
+        for name, s in (("lab", 2.0), ("other", 13.0))
+        for seed in range(3)
+    )
+    asked = pd.DataFrame({"curve": ["flat"] * 2, "tool": ["lab", "other"], "right": [1.0, 0.25]})
+    worth = {
+        "domain": "solar",
+        "groups": 1,
+        "tool": ["lab", "other"],
+        "rate": [0.01, np.nan],
+        "above_best": 0.5,
+    }
+    tables = {"peers": compare(measured), "peers_curves": asked, "peers_suggestions": pd.DataFrame(worth)}
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    origin = {"device": "CPU", "date": "today", "commit": "abc", "seeds": [0], "versions": {"torch": "1"}}
+    write_json(tmp_path / "peers.json", origin | {"conditions": {"image_size": 64}})
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    report.main()
+    text = (tmp_path / "peers.md").read_text()
+    for told in (
+        "6.5 (6.5 to 6.5)",
+        "8: missed",
+        "1: reached",
+        "75.0%",
+        "100%",
+        "25%",
+        "1.0e-02, +0.50",
+        "none",
+    ):
+        assert told in text, told
+    assert "abc" in text and "torch 1" in text and "image size 64" in text
 
 
 def test_the_best_rate_is_that_of_the_highest_mean():

@@ -8,15 +8,18 @@ One trainer, the lab's `fit`, trains them all, so the rates alone differ.
 
 import argparse
 import logging
+import shutil
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import torch
 
 from benchmarks.peers.contenders import origin
 from benchmarks.peers.curves import DRAWS, ask, curves, judge
 from benchmarks.peers.rules import RULES
+from benchmarks.peers.tasks import Conditions
 from benchmarks.provenance import save
 from labutils import (
     ActivationCache,
@@ -116,6 +119,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     warnings.filterwarnings("ignore")  # the tools warn of what is done on purpose: too few steps, no model
     logging.disable(logging.ERROR)
+    torch.set_num_threads(Conditions().threads)
     told, keep, folder = origin(SEEDS), not quick, data_folder() / "peers" / "suggestions"
     save("peers_curves", made_up(), told, keep=keep, draws=DRAWS)
     rows = []
@@ -128,6 +132,7 @@ def main() -> None:
     how = {"labels": LABELS, "validation": VALIDATION, "image_size": IMAGE_SIZE}
     save("peers_suggestions_runs", rows, told, keep=keep, **how)
     save("peers_suggestions", summary(pd.DataFrame(rows)), told, keep=keep, **how)
+    shutil.rmtree(folder)  # the next benchmark measures anew
 
 
 if __name__ == "__main__":
