@@ -86,7 +86,8 @@ class Trainer:
     def enter(self, stage: Stage) -> None:
         """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
         freeze_all_but(self.model, stage.groups, stage.weights)
-        self.trained = trainable_parameters(self.model)  # once: looking for them costs as much as a step of the head
+        # once: looking for them costs as much as a step of the head
+        self.trained = trainable_parameters(self.model)
         self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
         self.suffix = self.model[self.inputs.depth :]
         self.features = body = self.suffix[:-1]  # what the head is given

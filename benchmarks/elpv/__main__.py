@@ -21,7 +21,7 @@ from labutils.executors import default_workers, open_executor
 from labutils.files import whole_file
 
 PROBES = tuple(Recipe(f"linear probe, C {c}", epochs=0, probe_c=c) for c in (0.1, 0.3, 1.0, 3.0))
-TUNED = Recipe("last groups", epochs=6)
+TUNED = Recipe("last groups", epochs=5)
 MEASURES = [f"{kind}{name}" for kind in ("weighted_", "") for name in ("accuracy", "f1", "auc")]
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     )
 
     origin = provenance(seeds=tuple(SPLITS))
-    conditions = {"image_size": IMAGE_SIZE, "cut": CUT, "precision": SETTINGS.precision, **asdict(TUNED)}
+    conditions = {"image_size": IMAGE_SIZE, "cut": CUT, "precision": SETTINGS.precision, "fine_tuning": asdict(TUNED)}
     save("elpv_choice", list(tried.values()), origin, **conditions)
     save("elpv", tested, origin, **conditions)
     for measure in MEASURES:

@@ -1,4 +1,4 @@
-"""What the frozen groups make of every cell, for each of its eight flips and quarter turns, computed once."""
+"""What the frozen groups make of every cell, in each of its four mirrored views, computed once."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from labutils.groups import LayerGroups, inference
 from labutils.progress import progress_bar
 from labutils.settings import Settings
 
-VIEWS = 8  # the symmetries of the square
+VIEWS = 4  # quarter turns are left out: every picture shows its cell with the busbars upright
 
 
-def turned(pictures: torch.Tensor, view: int) -> torch.Tensor:
-    """View 0 to 7 of pictures (N, C, S, S): quarter turns by ``view % 4``, mirrored from 4 on; 0 changes nothing."""
-    turned = torch.rot90(pictures, view % 4, dims=(2, 3))
-    return turned.flip(3) if view >= 4 else turned
+def mirrored(pictures: torch.Tensor, view: int) -> torch.Tensor:
+    """View 0 to 3 of pictures (N, C, S, S): left to right if odd, upside down from 2 on; 0 changes nothing."""
+    axes = [3] * (view % 2) + [2] * (view >= 2)
+    return pictures.flip(axes)
 
 
 class ViewTables:
@@ -66,7 +66,7 @@ class ViewTables:
             autocast(self._settings, torch.device("cpu")),
         ):
             for chunk in progress_bar(ids, desc=f"View {view}"):
-                pixels = turned(self._domain.images[chunk], view).float().div_(255)
+                pixels = mirrored(self._domain.images[chunk], view).float().div_(255)
                 x = self._prefix(self._normalise(pixels).contiguous(memory_format=torch.channels_last))
                 maps.append(x.permute(0, 2, 3, 1).half().numpy())  # rows as height, width, channel
                 features.append(self._rest(x).half().numpy())
