@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import torch
 
 from labutils.augmentation import Augmentation
 from labutils.domains import Domain
+from labutils.domains.streamed import ReadAhead
 from labutils.files import data_folder
 from labutils.groups import LayerGroups, inference
 from labutils.progress import progress_bar
@@ -45,6 +46,7 @@ class Inputs:
     def __init__(self, model: LayerGroups, domain: Domain, settings: Settings, cache: "ActivationCache"):
         self.domain, self.settings, self.cache = domain, settings, cache
         self.number = next(_numbers)
+        self.pictures = ReadAhead(domain.images)
         self.device = next(model.parameters()).device
         self.depth = min(model.freeze_depth, len(model) - 1)
         self.prefix, self._normalise = model[: self.depth], model.normalise
@@ -60,18 +62,24 @@ class Inputs:
     def compute(self, ids: torch.Tensor, view: int | None) -> torch.Tensor:
         """Activations of the pictures ``ids`` (int64, on the CPU) at the end of the prefix, on the device."""
         with inference(self.prefix), autocast(self.settings, self.device):
-            pixels = self.domain.images[ids].to(self.device, non_blocking=True).float().div_(255)
+            pixels = self.pictures[ids].to(self.device, non_blocking=True).float().div_(255)
             x = self._normalise(self.augmentation(pixels, ids, view))
             if self.settings.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
             return self.prefix(x)
 
-    def lookup(self, ids: torch.Tensor, view: int | None = None) -> Callable[[torch.Tensor], torch.Tensor]:
-        """A function from sample ids, all of them in ``ids``, to their inputs. Fills the cache if it is used."""
+    def lookup(
+        self, ids: torch.Tensor, view: int | None = None, batches: Iterable[torch.Tensor] = ()
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """A function from sample ids, all of them in ``ids``, to their inputs. Fills the cache if it is used.
+
+        ``batches`` are the ids in the order in which they will be asked for: pictures in files are decoded ahead.
+        """
         if self.depth:
             table = self.cache.table(self, ids, view)
             if table is not None:
                 return table
+        self.pictures.announce(batches)
         return lambda wanted: self.compute(wanted, view)
 
     def key(self, ids: torch.Tensor, view: int | None) -> tuple:
@@ -109,6 +117,7 @@ class Table:
         self._row[ids] = torch.arange(len(ids))
         size = pictures_per_pass(inputs.device)
         chunks = ids.split(size)
+        inputs.pictures.announce(chunks)
         for i, chunk in enumerate(progress_bar(chunks, desc="Frozen groups, once")):
             x = inputs.compute(chunk, view)
             self.values[i * size : i * size + len(chunk)] = (

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from labutils.activation_cache import ActivationCache
 from labutils.backbones import build_feature_extractor
 from labutils.domains import Domain
+from labutils.domains.streamed import StreamedPictures
 from labutils.files import read_json, write_json
 from labutils.freezing import partial_finetune
 from labutils.groups import LayerGroups
@@ -54,10 +55,15 @@ def shifted(domain: Domain, shift: str) -> Domain:
     Raises
     ------
     ValueError
-        Unknown shift; the message lists those there are.
+        Unknown shift; the message lists those there are. Or the pictures are streamed: the shift is made in memory.
     """
     if shift not in SHIFTS:
         raise ValueError(f"Unknown shift {shift!r}: use one of {', '.join(SHIFTS)}")
+    if isinstance(domain.images, StreamedPictures):
+        raise ValueError(
+            f"{domain!r} cannot be shifted, which is done in memory: open the folder with a smaller image_size or "
+            "fewer pictures"
+        )
     return replace(domain, name=f"{domain.name}, {shift}", images=SHIFTS[shift](domain.images))
 
 

@@ -1,7 +1,7 @@
 """Steps of one training run: batches, gradients, updates, evaluation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -115,13 +115,19 @@ class Trainer:
 
     def source(self, epoch: int) -> Callable[[torch.Tensor], torch.Tensor]:
         """A function from sample ids to inputs, in the view of this epoch; fills the cache with this rank's share."""
-        return self.inputs.lookup(share(self.domain.train), self.inputs.view(epoch))
+        asked = (part for batch in self.batches(epoch) for part in self.parts(batch))
+        return self.inputs.lookup(share(self.domain.train), self.inputs.view(epoch), asked)
 
     def mine(self, batch: torch.Tensor) -> torch.Tensor:
         """What this rank computes of a batch: the pictures whose activations it holds, or else an equal part."""
         if world_size() == 1:
             return batch
         return batch[self._own[batch]] if self.inputs.depth else share(batch)
+
+    def parts(self, batch: torch.Tensor) -> Sequence[torch.Tensor]:
+        """What this rank computes of a batch, in as many parts as gradients are accumulated over."""
+        mine = self.mine(batch)
+        return mine.split(math.ceil(len(mine) / self.settings.accumulate)) if len(mine) else ()
 
     def set_rate(self, head_rate: float) -> None:
         """Give the head this rate and the other groups theirs, in the ratios of the optimizer."""
@@ -163,8 +169,7 @@ class Trainer:
         With several ranks each computes its part of the batch, and all end with the same gradients and numbers.
         """
         loss = correct = 0
-        mine = self.mine(batch)
-        for part in mine.split(math.ceil(len(mine) / self.settings.accumulate)) if len(mine) else ():
+        for part in self.parts(batch):
             labels = self.domain.labels[part].to(self.device, non_blocking=True)
             with autocast(self.settings, self.device):
                 features = self.features(source(part))
@@ -202,9 +207,10 @@ class Trainer:
 
 def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> Evaluation:
     mine, labels = share(ids), inputs.domain.labels[ids]
-    source, logits = inputs.lookup(mine), []
+    parts = mine.split(pictures_per_pass(inputs.device))
+    source, logits = inputs.lookup(mine, batches=parts), []
     with inference(suffix):
-        for part in progress_bar(mine.split(pictures_per_pass(inputs.device)), desc="Evaluating"):
+        for part in progress_bar(parts, desc="Evaluating"):
             with autocast(inputs.settings, inputs.device):
                 logits.append(suffix(source(part)).float().cpu())
     logits = gather_rows(torch.cat(logits), len(ids))

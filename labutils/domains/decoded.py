@@ -11,6 +11,7 @@ from torch import Tensor
 
 from labutils.domains.domain import Domain
 from labutils.domains.splits import choose, split
+from labutils.domains.streamed import StreamedPictures
 from labutils.files import whole_file
 
 FORMAT = 1  # raise it whenever decoding changes, so that older caches are decoded again
@@ -25,7 +26,7 @@ class Decoded:
     A set that is not ``complete`` is used but not kept, so that a mended file is seen next time.
     """
 
-    images: Tensor
+    images: Tensor | StreamedPictures
     labels: Tensor
     classes: tuple[str, ...]
     extras: dict[str, Tensor] = field(default_factory=dict)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from labutils.domains.splits import DataError, choose
+from labutils.domains.streamed import StreamedPictures
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,8 +21,9 @@ class Domain:
     ----------
     name : str
         What the set is called in tables and plots.
-    images : Tensor of uint8, shape (N, C, S, S)
-        Square pictures; C is 1 (grey) or 3 (red, green, blue).
+    images : Tensor of uint8, or StreamedPictures, shape (N, C, S, S)
+        Square pictures; C is 1 (grey) or 3 (red, green, blue). More than fit into memory are read from their files
+        as needed.
     labels : Tensor of int64, shape (N,)
         Class of each picture, from 0 to ``len(classes) - 1``.
     classes : tuple of str
@@ -45,7 +47,7 @@ class Domain:
     """
 
     name: str
-    images: Tensor
+    images: Tensor | StreamedPictures
     labels: Tensor
     classes: tuple[str, ...]
     train: Tensor
@@ -103,9 +105,10 @@ class Domain:
             )
 
     def __repr__(self) -> str:
+        streamed = " streamed from files" if isinstance(self.images, StreamedPictures) else ""
         return (
             f"Domain({self.name!r}: {len(self.labels)} {'grey' if self.channels == 1 else 'colour'} pictures of "
-            f"{self.image_size} px, {len(self.classes)} classes, {len(self.train)} train / "
+            f"{self.image_size} px{streamed}, {len(self.classes)} classes, {len(self.train)} train / "
             f"{len(self.validation)} validation / {len(self.test)} test)"
         )
 
@@ -128,9 +131,12 @@ class Domain:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with any picture or label: a key for caches."""
+        """Sixteen hexadecimal digits that change with any picture (or its file) or label: a key for caches."""
         digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
-        digest.update(self.images.contiguous().numpy())
+        if isinstance(self.images, StreamedPictures):
+            digest.update(self.images.stamp.encode())
+        else:
+            digest.update(self.images.contiguous().numpy())
         digest.update(self.labels.contiguous().numpy())
         return digest.hexdigest()[:16]
 

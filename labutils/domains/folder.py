@@ -1,21 +1,22 @@
 """One's own pictures: a folder with one sub-folder per class."""
 
 import hashlib
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from labutils.domains.decoded import Decoded, decode_once, divide
+from labutils.domains.decoded import FORMAT, Decoded, decode_once, divide
 from labutils.domains.domain import Domain
-from labutils.domains.pictures import check_image_size, room_for, square, to_rgb
+from labutils.domains.pictures import check_image_size, fault, fits_in_memory, read_picture, room_for
 from labutils.domains.splits import DataError
-from labutils.files import data_folder
-from labutils.progress import progress_bar
+from labutils.domains.streamed import StreamedPictures
+from labutils.files import data_folder, read_json, write_json
+from labutils.progress import check_stop, progress_bar
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 FEWEST = 3  # one each for training, validation and test
@@ -32,7 +33,8 @@ def folder(path: str | Path, image_size: int = 128, seed: int = 0, skip_unreadab
     Pictures of any mode become colour: upright, transparency on white, 16 bits scaled to 8. The shorter side
     is scaled to ``image_size`` and the centre kept. Endings: jpg, jpeg, png, bmp, gif (first frame), tif,
     tiff, webp. Pictures deeper inside a class folder count; hidden files do not. The pixels are kept decoded
-    under the lab's data folder until a file's name, size or time changes.
+    under the lab's data folder until a file's name, size or time changes. More than 2 GB of them are not: then
+    pictures are read from their files as needed, ahead of time by worker processes, with the same results.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ def folder(path: str | Path, image_size: int = 128, seed: int = 0, skip_unreadab
     seed : int, default=0
         Which pictures go to training (60 %), validation (15 %) and test (25 %), class by class.
     skip_unreadable : bool, default=False
-        Leave damaged pictures out, with a warning that names them, instead of stopping.
+        Leave damaged pictures out, with a warning that names them, instead of stopping. Beyond 2 GB all are read
+        once to find them; without it the first damaged one stops whatever was reading.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def folder(path: str | Path, image_size: int = 128, seed: int = 0, skip_unreadab
         When ``path`` does not exist.
     DataError
         (a ``ValueError``) For a wrong layout, a single class, a class with fewer than three pictures,
-        unreadable pictures, or more pictures than fit into 2 GB.
+        or unreadable pictures.
 
     Examples
     --------
@@ -68,25 +71,29 @@ def folder(path: str | Path, image_size: int = 128, seed: int = 0, skip_unreadab
     path = Path(path).expanduser().resolve()
     files = _find(path)
     stamps = hashlib.sha256()
-    for file in chain(*files.values()):
-        facts = file.stat()
-        stamps.update(f"{file.relative_to(path).as_posix()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    for name in chain(*files.values()):
+        facts = os.stat(os.path.join(path, name))
+        name = name.replace(os.sep, "/")
+        stamps.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     settings = {
         "classes": list(files),
         "files": stamps.hexdigest(),
         "image_size": image_size,
     }
-    decoded = decode_once(
-        data_folder() / "domains" / f"folder-{place}-{image_size}.safetensors",
-        settings,
-        lambda: _decode(path, files, image_size, skip_unreadable),
-    )
+    kept = data_folder() / "domains" / f"folder-{place}-{image_size}.safetensors"
+    if fits_in_memory(sum(map(len, files.values())), 3, image_size):
+        decoded = decode_once(kept, settings, lambda: _decode(path, files, image_size, skip_unreadable))
+    else:
+        stamp = f"{FORMAT} {stamps.hexdigest()}"
+        decoded = _stream(
+            path, files, image_size, stamp, kept.with_suffix(".json") if skip_unreadable else None
+        )
     return divide(path.name, decoded, seed, f"own pictures in {path}")
 
 
-def _find(path: Path) -> dict[str, list[Path]]:
-    """Picture files of each class, or an error that shows the layout to have."""
+def _find(path: Path) -> dict[str, list[str]]:
+    """Picture files of each class, relative to ``path``, or an error that shows the layout to have."""
     layout = LAYOUT.format(name=path.name)
     if not path.exists():
         raise FileNotFoundError(f"There is no folder {path}: check the spelling. {layout}")
@@ -102,7 +109,7 @@ def _find(path: Path) -> dict[str, list[Path]]:
             f"{path} is already split into {', '.join(names)}, and these would be taken for classes. Give "
             f"{path / names[0]} or merge them by class: the lab makes its own splits"
         )
-    files = {name: _pictures(path / name) for name in names}
+    files = {name: _pictures(path, name) for name in names}
     if len(names) == 1:
         raise DataError(f"{path} has a single class, {names[0]!r}: there is nothing to tell apart. {layout}")
     few = [f"{name!r} has {len(found)}" for name, found in files.items() if len(found) < FEWEST]
@@ -115,52 +122,84 @@ def _find(path: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _pictures(class_folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in class_folder.rglob("*")
-        if file.suffix.lower() in ENDINGS
-        and not any(part.startswith(".") for part in file.relative_to(class_folder).parts)
-        and file.is_file()
-    )
+def _pictures(path: Path, class_name: str) -> list[str]:
+    found = []
+    for place, folders, names in os.walk(
+        path / class_name
+    ):  # texts: a million Path objects take half a gigabyte
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = os.path.relpath(place, path)
+        found += [
+            os.path.join(inside, name)
+            for name in names
+            if not name.startswith(".")
+            and os.path.splitext(name)[1].lower() in ENDINGS
+            and os.path.isfile(os.path.join(place, name))
+        ]
+    return sorted(found, key=lambda name: name.split(os.sep))
 
 
-def _decode(path: Path, files: dict[str, list[Path]], image_size: int, skip_unreadable: bool) -> Decoded:
-    every = list(chain(*files.values()))
-    labels = torch.arange(len(files)).repeat_interleave(
-        torch.tensor([len(found) for found in files.values()])
-    )
-    images = room_for(len(every), 3, image_size)
-    faults: dict[int, str] = {}
+def _labels(files: dict[str, list[str]]) -> Tensor:
+    return torch.arange(len(files)).repeat_interleave(torch.tensor([len(names) for names in files.values()]))
 
-    def read(index: int) -> None:
-        try:
-            images[index] = _read(every[index], image_size)
-        except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
-            reason = "not a picture" if isinstance(error, UnidentifiedImageError) else error
-            faults[index] = f"{every[index].relative_to(path).as_posix()} ({reason})"
 
-    # Few threads: each may hold a large picture in full size.
-    with ThreadPoolExecutor(4) as pool:
-        done = pool.map(read, range(len(every)))
-        for _ in progress_bar(done, f"Decoding {path.name}", len(every)):
-            pass
+def _decode(path: Path, files: dict[str, list[str]], image_size: int, skip_unreadable: bool) -> Decoded:
+    images, labels = room_for(sum(map(len, files.values())), 3, image_size), _labels(files)
+    faults = _read_all(path, files, image_size, images)
     if not faults:
         return Decoded(images, labels, tuple(files))
-    listed = f"{len(faults)} of {len(every)} pictures in {path} could not be read: "
-    listed += _up_to_ten([faults[index] for index in sorted(faults)])
+    listed = _listed(path, faults, len(labels))
     if not skip_unreadable:
         raise DataError(f"{listed}. Mend or remove them, or leave them out with skip_unreadable=True")
     warnings.warn(f"{listed}. They are left out", stacklevel=5)
-    readable = torch.tensor([index not in faults for index in range(len(every))])
+    readable = [index for index in range(len(labels)) if index not in faults]
     return Decoded(images[readable], labels[readable], tuple(files), complete=False)
 
 
-def _read(file: Path, image_size: int) -> Tensor:
-    with Image.open(file) as picture:
-        # A large JPEG can be decoded at a half, a quarter or an eighth of its size, which is much faster.
-        picture.draft(None, (2 * image_size, 2 * image_size))
-        return square(to_rgb(picture), image_size)
+def _stream(
+    path: Path, files: dict[str, list[str]], image_size: int, stamp: str, checked: Path | None
+) -> Decoded:
+    """Pictures that stay in their files; with a path for what is ``checked``, damaged ones are looked for and left out."""
+    names, labels = list(chain(*files.values())), _labels(files)
+    if checked is not None:
+        known = read_json(checked) or {}
+        if known.get("stamp") != stamp:
+            known = {"stamp": stamp, "faults": _read_all(path, files, image_size)}
+            write_json(checked, known)
+        if faults := {int(index): told for index, told in known["faults"].items()}:
+            warnings.warn(f"{_listed(path, faults, len(names))}. They are left out", stacklevel=3)
+            readable = [index for index in range(len(names)) if index not in faults]
+            names, labels = [names[index] for index in readable], labels[readable]
+            stamp += f" without {sorted(faults)}"
+    return Decoded(StreamedPictures(path, names, image_size, stamp), labels, tuple(files))
+
+
+def _read_all(
+    path: Path, files: dict[str, list[str]], image_size: int, into: Tensor | None = None
+) -> dict[int, str]:
+    """Decode every picture, into its row of a tensor if one is given. Returns what is wrong, by row."""
+    names, faults = list(chain(*files.values())), {}
+
+    def read(index: int) -> None:
+        try:
+            picture = read_picture(path / names[index], image_size)
+            if into is not None:
+                into[index] = picture
+        except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
+            faults[index] = fault(names[index], error)
+
+    # Few threads: each may hold a large picture in full size. Some at a time: the pool lists all it is given.
+    with ThreadPoolExecutor(4) as pool, progress_bar(total=len(names), desc=f"Decoding {path.name}") as bar:
+        for some in torch.arange(len(names)).split(1000):
+            for _ in pool.map(read, some.tolist()):
+                bar.update()
+                check_stop()
+    return faults
+
+
+def _listed(path: Path, faults: dict[int, str], count: int) -> str:
+    first = _up_to_ten([faults[index] for index in sorted(faults)])
+    return f"{len(faults)} of {count} pictures in {path} could not be read: {first}"
 
 
 def _up_to_ten(items: list[str]) -> str:

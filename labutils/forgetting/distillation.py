@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from labutils.activation_cache import autocast, pictures_per_pass
+from labutils.domains.streamed import ReadAhead
 from labutils.extra_loss import ExtraLoss, digest
 from labutils.groups import LayerGroups, inference
 
@@ -68,9 +69,11 @@ class LearningWithoutForgetting(ExtraLoss):
         """Softened answers of each old head, rows by sample id; pictures that are not trained on stay NaN."""
         before = self._before.to(device)
         said = [[] for _ in self._heads]
+        parts = domain.train.split(pictures_per_pass(device))
+        pictures = ReadAhead(domain.images, parts)
         with inference(before):
-            for part in domain.train.split(pictures_per_pass(device)):
-                features = before[:-1](before.normalise(domain.images[part].to(device).float() / 255))
+            for part in parts:
+                features = before[:-1](before.normalise(pictures[part].to(device).float() / 255))
                 for answers, head in zip(said, self._heads, strict=True):
                     answers.append((head(features) / self.temperature).log_softmax(1))
         tables = []

@@ -4,6 +4,7 @@ import torch
 from torch.func import functional_call, grad, vmap
 
 from labutils.domains import Domain
+from labutils.domains.streamed import ReadAhead
 from labutils.extra_loss import body
 from labutils.groups import LayerGroups, inference
 from labutils.progress import progress_bar
@@ -78,9 +79,11 @@ def diagonal_fisher(
 
     gradients = vmap(grad(log_probability), in_dims=(None, 0, 0))
     total = {name: torch.zeros_like(tensor) for name, tensor in shared.items()}
+    parts = ids.split(batch_size)
+    images = ReadAhead(domain.images, parts)
     with inference(model):
-        for part in progress_bar(ids.split(batch_size), desc="Importance of weights"):
-            pictures = model.normalise(domain.images[part].to(device).float() / 255)
+        for part in progress_bar(parts, desc="Importance of weights"):
+            pictures = model.normalise(images[part].to(device).float() / 255)
             labels = domain.labels[part].to(device)
             probabilities = model(pictures).float().softmax(1) if answers != "labels" else None
             for answer, weight in _answers(answers, labels, probabilities, chance[part].to(device)):
