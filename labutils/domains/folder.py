@@ -170,7 +170,6 @@ def _stream(
             warnings.warn(f"{_listed(path, faults, len(names))}. They are left out", stacklevel=3)
             readable = [index for index in range(len(names)) if index not in faults]
             names, labels = [names[index] for index in readable], labels[readable]
-            stamp += f" without {sorted(faults)}"
     return Decoded(StreamedPictures(path, names, image_size, stamp), labels, tuple(files))
 
 
