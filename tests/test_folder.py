@@ -59,6 +59,18 @@ def test_endings_in_any_case_nested_files_count_and_hidden_or_other_files_do_not
     assert (domain.images[:, 0, 9, 9] >= 240).sum() == 8
 
 
+def test_pictures_stand_in_the_order_of_their_paths_folder_by_folder(pets):
+    names = ["#/b.png", "#/b/c.png", "#-1.png", "#.png", "#a.png"]  # "-" and "." come before "/"
+    for level, name in enumerate(names):
+        (pets / "cats" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 40), level).save(pets / "cats" / name)
+    assert sorted(map(pets.joinpath, names)) != sorted(map(pets.joinpath, names), key=str)
+    paths = sorted((pets / "cats" / name) for name in names)
+    assert folder(pets, image_size=32).images[:5, 0, 9, 9].tolist() == [
+        names.index(path.relative_to(pets / "cats").as_posix()) for path in paths
+    ]
+
+
 # ---- every mode
 
 

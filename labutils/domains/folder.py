@@ -136,7 +136,7 @@ def _pictures(path: Path, class_name: str) -> list[str]:
             and os.path.splitext(name)[1].lower() in ENDINGS
             and os.path.isfile(os.path.join(place, name))
         ]
-    return sorted(found, key=lambda name: name.split(os.sep))
+    return sorted(found, key=lambda name: name.replace(os.sep, "\0"))  # folder by folder, as Path sorts
 
 
 def _labels(files: dict[str, list[str]]) -> Tensor:
