@@ -100,11 +100,7 @@ class StreamedPictures:
                 stream = iter(loader)
             for batch in stream:
                 yield _whole(batch)
-        except (
-            RuntimeError,
-            OSError,
-            EOFError,
-        ) as error:  # the last two: it was lost while it handed a batch over
+        except (RuntimeError, OSError, EOFError) as error:  # the latter two: lost while handing over
             raise RuntimeError(LOST.format(error=error)) from error
         except (GeneratorExit, DataError):
             self._idle.append(loader)
