@@ -43,7 +43,12 @@ def main() -> None:
     )
 
     origin = provenance(seeds=tuple(SPLITS))
-    conditions = {"image_size": IMAGE_SIZE, "cut": CUT, "precision": SETTINGS.precision, "fine_tuning": asdict(TUNED)}
+    conditions = {
+        "image_size": IMAGE_SIZE,
+        "cut": CUT,
+        "precision": SETTINGS.precision,
+        "fine_tuning": asdict(TUNED),
+    }
     save("elpv_choice", list(tried.values()), origin, **conditions)
     save("elpv", tested, origin, **conditions)
     for measure in MEASURES:
