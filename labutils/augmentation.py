@@ -2,7 +2,7 @@
 
 import torch
 
-from labutils.settings import derived_seed
+from labutils.settings import derived_seed, seeded
 
 
 class Augmentation:
@@ -38,8 +38,7 @@ class Augmentation:
         if self._pipeline is None or view is None:
             return pixels
         if view != self._view:
-            with torch.random.fork_rng():
-                torch.manual_seed(derived_seed(self.seed, "augmentation", view))
+            with seeded(derived_seed(self.seed, "augmentation", view)):
                 shape = torch.Size((self.samples, 3, self.image_size, self.image_size))
                 self._view, self._parameters = view, self._pipeline.forward_parameters(shape)
         if pixels.shape[1] == 1 and "jitter" in self.names:

@@ -13,6 +13,7 @@ from torch import nn
 from labutils.depthwise import quicken
 from labutils.freezing import freeze_all_but
 from labutils.groups import LayerGroups
+from labutils.settings import seeded
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -93,8 +94,7 @@ def build_feature_extractor(
         raise ValueError(f"num_classes={num_classes}: a classifier needs at least 2 classes")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout={dropout} is out of range: use 0 up to, not including, 1")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = load_backbone(backbone, pretrained=pretrained)
         features = model.head[-1].in_features
         model.head = nn.Sequential()

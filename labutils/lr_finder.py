@@ -13,7 +13,7 @@ from labutils.domains import Domain
 from labutils.freezing import Stage
 from labutils.groups import LayerGroups
 from labutils.progress import progress_bar
-from labutils.settings import Settings, derived_seed
+from labutils.settings import Settings, derived_seed, seeded
 from labutils.trainer import Trainer
 
 FEWEST_STEPS = 10
@@ -124,8 +124,10 @@ def lr_finder(
     rates, losses = np.geomspace(lowest, highest, steps), []
     stopped, running = "all rates were tried", 0.0
     lowest_running = math.inf
-    with torch.random.fork_rng(), progress_bar(total=steps, desc="Range test") as bar:
-        torch.manual_seed(derived_seed(settings.seed, "range test"))
+    with (
+        seeded(derived_seed(settings.seed, "range test"), trainer.device),
+        progress_bar(total=steps, desc="Range test") as bar,
+    ):
         model.train()
         batches, source, epoch = [], None, -1
         for step, rate in enumerate(rates):

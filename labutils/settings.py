@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import torch
@@ -9,6 +11,7 @@ import torch
 AUGMENTATIONS = ("flip", "vertical_flip", "quarter_turns", "crop", "jitter")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SCHEDULES = ("cosine", "constant")
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,16 @@ def derived_seed(*parts: object) -> int:
     True
     """
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device = CPU) -> Iterator[None]:
+    """In the block torch draws from ``seed``, on the CPU and on ``device``; behind it, as if there had been no block."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        # torch.manual_seed speaks to every GPU there may be, which takes longer than a step of the head.
+        seed_all = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
+        seed_all(seed)
+        yield
 
 
 def pick_device(name: str | None = None) -> torch.device:

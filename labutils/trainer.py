@@ -16,7 +16,7 @@ from labutils.gradient_checkpointing import run_checkpointed
 from labutils.groups import BatchNorm, LayerGroups, inference
 from labutils.optimizers import discriminative_lr_optimizer, schedule_shape, trainable_parameters
 from labutils.progress import progress_bar
-from labutils.settings import derived_seed, pick_device
+from labutils.settings import derived_seed, pick_device, seeded
 
 
 class TrainingDiverged(RuntimeError):
@@ -86,7 +86,7 @@ class Trainer:
     def enter(self, stage: Stage) -> None:
         """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
         freeze_all_but(self.model, stage.groups, stage.weights)
-        # once: looking for them costs as much as a step of the head
+        # Once: looking for them costs as much as a step of the head.
         self.trained = trainable_parameters(self.model)
         self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
         self.suffix = self.model[self.inputs.depth :]
@@ -142,8 +142,7 @@ class Trainer:
             self.extra.begin_epoch(epoch)
         self.suffix.train()  # the prefix always runs in evaluation mode
         losses, correct = [], 0
-        with torch.random.fork_rng():  # dropout draws from a seed of this epoch, and leaves no trace
-            torch.manual_seed(derived_seed(self.settings.seed, "dropout", epoch) + rank())
+        with seeded(derived_seed(self.settings.seed, "dropout", epoch) + rank(), self.device):
             for i, batch in enumerate(progress_bar(batches, desc=f"Epoch {epoch + 1}")):
                 within = epoch_in_stage * len(batches) + i
                 shape = schedule_shape(self.settings.schedule, within, stage.epochs * len(batches))

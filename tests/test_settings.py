@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labutils import Settings, pick_device
-from labutils.settings import derived_seed
+from labutils.settings import derived_seed, seeded
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,24 @@ def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch):
     for absent in ("cuda", "mps", "tpu"):
         with pytest.raises(ValueError, match=f"'{absent}' is not available here; present: .'cpu'"):
             pick_device(absent)
+
+
+@given(st.integers(0, 2**56 - 1))
+def test_drawing_from_a_seed_leaves_no_trace(seed):
+    before = torch.get_rng_state()
+    with seeded(seed):
+        first = torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
+    with seeded(seed):
+        assert torch.equal(torch.rand(3), first)
+    torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
+    assert torch.equal(torch.rand(3), first)  # the seed is what torch.manual_seed would make of it
+    torch.set_rng_state(before)
+
+
+def test_an_error_inside_leaves_the_generator_as_it_was():
+    before = torch.get_rng_state()
+    with pytest.raises(KeyError), seeded(1):
+        torch.rand(1)
+        raise KeyError
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,6 +1,7 @@
 """One small type for every data set: pictures as bytes, labels, names, and three disjoint splits."""
 
 import hashlib
+import textwrap
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -113,11 +114,13 @@ class Domain:
         )
 
     def describe(self) -> str:
-        """Three lines for a reader: what there is, how often each class occurs, and where it comes from."""
+        """A few lines for a reader: what there is, how often each class occurs, and where it comes from."""
         counts = self.labels.bincount(minlength=len(self.classes)).tolist()
         listed = [f"{name} {count}" for name, count in zip(self.classes, counts, strict=True)]
         more = [f"and {len(listed) - 12} more"] if len(listed) > 12 else []
-        return f"{self!r}\nPictures per class: {', '.join(listed[:12] + more)}\nSource: {self.source}"
+        told = (f"{self!r}", f"Pictures per class: {', '.join(listed[:12] + more)}", f"Source: {self.source}")
+        # As wide as JupyterLab shows without breaking a word
+        return "\n".join(textwrap.fill(line, 100, break_on_hyphens=False) for line in told)
 
     @property
     def image_size(self) -> int:

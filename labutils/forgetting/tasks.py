@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import pandas as pd
-import torch
 from torch import nn
 
 from labutils.activation_cache import ActivationCache
@@ -13,7 +12,7 @@ from labutils.domains import Domain
 from labutils.extra_loss import ExtraLoss
 from labutils.freezing import freeze_all_but, partial_finetune
 from labutils.groups import LayerGroups
-from labutils.settings import Settings
+from labutils.settings import Settings, seeded
 from labutils.trainer import Evaluation
 from labutils.training import evaluate, fit
 
@@ -109,8 +108,7 @@ class TaskSequence:
 def new_head(model: LayerGroups, classes: int, seed: int = 0) -> nn.Sequential:
     """A fresh linear head as wide as the model's features, on its device; the same for the same seed."""
     weight = model.head[-1].weight
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         linear = nn.Linear(weight.shape[1], classes)
     return nn.Sequential(OrderedDict(linear=linear)).to(weight.device)
 
