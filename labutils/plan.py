@@ -23,7 +23,7 @@ class Plan:
     epochs: int = 10
     trained_groups: tuple[int, ...] = (1, 3, 6)
     decays: tuple[float, ...] = (1.0, 3.0)
-    # The lowest has not been the best on solar, and two are tried side by side on two cores.
+    # The lowest was the best in no domain, and two cores try two side by side.
     scratch_rates: tuple[float, ...] = SCRATCH_RATES[1:]
     gap_domains: tuple[str, ...] = ("textures", "solar", "digits")
     # Fewer sizes than the table of page 07: all parts together should take no more than 20 minutes on two cores.
