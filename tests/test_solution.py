@@ -32,7 +32,7 @@ def plan(tiny_backbone, tiny_domain, tmp_path) -> Plan:
         scratch_rates=(1e-3,),
         gap_domains=(tiny_domain,),
         gap_labels={tiny_domain.name: (6, 12)},
-        gap_image_size=tiny_domain.image_size,
+        small_image_size=tiny_domain.image_size,
         device="cpu",
         outputs=tmp_path / "outputs",
     )

@@ -124,6 +124,7 @@ def transfer_or_scratch(plan: Plan) -> str:
     """4 · Pretrained against random initialisation"""
     from labutils.plots import plot_comparison
 
+    plan = replace(plan, image_size=plan.small_image_size)
     curves, ends = compare_transfer_vs_scratch(
         plan.domain,
         plan.backbone,
@@ -186,7 +187,7 @@ def domain_gap(plan: Plan) -> str:
         settings=Settings(batch_size=16, keep_best=False, device=plan.device),
         scratch_rates=plan.scratch_rates,
         seeds=plan.seeds,
-        image_size=plan.gap_image_size,
+        image_size=plan.small_image_size,
         store=plan.store,
         workers=plan.workers,
     )
@@ -200,6 +201,6 @@ def domain_gap(plan: Plan) -> str:
     )[["domain", "strategy", "labels", "accuracy", "scratch_labels"]]
     shown = shown.rename(columns={"scratch_labels": "labels that scratch needs for it"})
     return (
-        f"Pictures of {plan.gap_image_size} px. At each number of labels all strategies take the same number of steps.\n\n"
+        f"Pictures of {plan.small_image_size} px. At each number of labels all strategies take the same number of steps.\n\n"
         f"![Test accuracy over labels for each domain and strategy](domain_gap.png)\n\n{shown.to_markdown(index=False)}"
     )

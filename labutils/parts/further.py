@@ -28,12 +28,12 @@ def forgetting(plan: Plan) -> str:
     """7 · What a new task does to an old one, and what helps"""
     from labutils.plots_forgetting import plot_trade_off
 
-    options = {"backbone": plan.backbone, "image_size": plan.gap_image_size}
+    options = {"backbone": plan.backbone, "image_size": plan.small_image_size}
     settings = replace(ForgettingRun("fine-tuning", 1.0, 0).settings, device=plan.device)
     table = trade_off(plan.seeds, plan.store, plan.workers, AGAINST_FORGETTING, settings=settings, **options)
     means = method_means(table)
     count = len(plan.seeds)
-    title = f"textures, then digits, {plan.gap_image_size} px, {count} seed{'s' * (count > 1)}"
+    title = f"textures, then digits, {plan.small_image_size} px, {count} seed{'s' * (count > 1)}"
     keep(plan, "forgetting", table, plot_trade_off(means, pareto(means), title=title))
     shown = means[["method", "strength", "new_test", "old_test", "agreement"]].copy()
     for name in ("new_test", "old_test", "agreement"):
