@@ -102,7 +102,8 @@ def plot(rows: list[dict]) -> None:
     shown = [row for row in rows if row["one_process_s"]]
     figure = Figure(figsize=(6, 2.6), layout="constrained")
     ax = figure.subplots()
-    bars = ax.barh([row["what"] for row in shown], [row["efficiency"] for row in shown], color="tab:blue")
+    names = [f"one training: {row['what']}" if row["what"] in TRAINED else row["what"] for row in shown]
+    bars = ax.barh(names, [row["efficiency"] for row in shown], color="tab:blue")
     ax.bar_label(bars, fmt="{:.2f}", padding=3)
     ax.axvline(1, color="grey", linestyle="--", linewidth=1)
     ax.invert_yaxis()
