@@ -104,7 +104,7 @@ def plot(rows: list[dict]) -> None:
     ax = figure.subplots()
     names = [f"one training: {row['what']}" if row["what"] in TRAINED else row["what"] for row in shown]
     bars = ax.barh(names, [row["efficiency"] for row in shown], color="tab:blue")
-    ax.bar_label(bars, fmt="{:.2f}", padding=3)
+    ax.bar_label(bars, fmt="{:.2f}", label_type="center", color="white")
     ax.axvline(1, color="grey", linestyle="--", linewidth=1)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.15), xlabel="efficiency of two processes (1 is linear)")
