@@ -92,9 +92,9 @@ def test_one_letter_passes_and_each_other_has_a_hint_of_its_own(number, letter, 
     getattr(check, f"case_{number}")(f" {letter.lower()} ")
     said = told()
     if letter == case.right:
-        assert said == f"Right. {case.why}\n"
+        assert said == f"Right. {case.why}"
     else:
-        assert said == f"Not yet. {case.against[letter]}\n"
+        assert said == f"Not yet. {case.against[letter]}"
 
 
 @pytest.mark.parametrize("number", CASES)
