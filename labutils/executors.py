@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +10,7 @@ from threading import Event, Lock, Thread
 
 import torch
 
+from labutils.processes import clean_context
 from labutils.progress import stoppable
 
 MOST_WORKERS = 4  # by default: each takes more than a gigabyte of memory
@@ -55,7 +55,7 @@ def open_executor(workers: int | str | Executor, runs: int) -> Iterator[Executor
 @contextmanager
 def _processes(count: int) -> Iterator[Executor]:
     with ProcessPoolExecutor(
-        count, _context(), initializer=_prepare_worker, initargs=(dict(os.environ),)
+        count, clean_context(PRELOADED), initializer=_prepare_worker, initargs=(dict(os.environ),)
     ) as pool:
         try:
             yield pool
@@ -69,18 +69,6 @@ def _processes(count: int) -> Iterator[Executor]:
             for worker in multiprocessing.active_children():
                 worker.terminate()  # or Ctrl-C would wait for runs that nobody wants any more
             raise
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """How workers start: forked from a process that does nothing else, for one that runs threads can hang in its fork.
-
-    Elsewhere than on Linux libraries of the system may not survive a fork, so that each worker is begun anew.
-    """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import labutils
 
 ROOMS = (
     *(
+        "processes",
         "distributed",
         "files",
         "settings",

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from labutils.domains.pictures import fault, read_picture, room_for
 from labutils.domains.splits import DataError
+from labutils.processes import clean_context
 
 MOST_WORKERS = 8
 LOST = (
@@ -110,12 +111,11 @@ class StreamedPictures:
     def _loader(self) -> DataLoader:
         count, workers = decoding_workers(), {}
         if count:
-            # Forked from a process that does nothing else: they share none of this one's memory and threads.
-            how = "forkserver" if sys.platform == "linux" else "spawn"
-            context = multiprocessing.get_context(how)
-            if how == "forkserver":
-                context.set_forkserver_preload([__name__])
-            workers = {"num_workers": count, "persistent_workers": True, "multiprocessing_context": context}
+            workers = {
+                "num_workers": count,
+                "persistent_workers": True,
+                "multiprocessing_context": clean_context([__name__]),
+            }
         return DataLoader(
             self._files,
             batch_sampler=_Wanted(),
