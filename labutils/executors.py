@@ -14,6 +14,7 @@ from labutils.processes import clean_context
 from labutils.progress import stoppable
 
 MOST_WORKERS = 4  # by default: each takes more than a gigabyte of memory
+ANSWER = 10  # seconds that a scheduler has to answer
 KEPT = "Finished runs are kept: start again"
 # What a run imports at the latest; imported once, before the workers are forked, they share its memory: a third of theirs.
 PRELOADED = ["labutils.runs", "timm", "kornia.augmentation", "sklearn.metrics", "torch._dynamo"]
@@ -78,7 +79,7 @@ def _cluster(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise RuntimeError(f"A cluster ({address}) needs Dask: pip install distributed") from error
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=ANSWER)
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"No Dask scheduler answers at {address} ({error}). Start `dask scheduler` there, and on each machine "

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +10,7 @@ from pathlib import Path
 import pytest
 from cluster_runs import MarkedRun, marks
 
-from labutils import run_all
-
-ROOT = Path(__file__).resolve().parent.parent
+from labutils import executors, run_all
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +86,12 @@ def test_a_run_that_fails_on_the_cluster_is_told_here_and_the_rest_is_taken_back
     assert "run0" not in kept
 
 
-@pytest.mark.slow
-def test_a_cluster_that_does_not_answer_is_one_clear_line(tmp_path):
-    command = [sys.executable, ROOT / "solution.py", "--quick", "--parts", "features", "--domain", "digits"]
-    done = subprocess.run(
-        [*command, "--scheduler", "tcp://127.0.0.1:9", "--image-size", "32", "--outputs", str(tmp_path)],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "tcp://127.0.0.1:9" in done.stderr and "dask scheduler" in done.stderr
+def test_a_cluster_that_does_not_answer_is_one_clear_line(folder, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(executors, "ANSWER", 0.5)
+    with pytest.raises(ConnectionError, match="tcp://127.0.0.1:9.*dask scheduler"):
+        run_all([MarkedRun(0, folder)], workers="tcp://127.0.0.1:9")
+    assert not marks(folder, "begun")
 
 
 def test_without_dask_the_remedy_is_named(folder, monkeypatch):

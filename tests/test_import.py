@@ -114,7 +114,11 @@ def test_import_is_quick_and_loads_no_plotting_or_model_library():
         "import torch, torchvision, sys, time; start = time.process_time(); import labutils; "
         "print(time.process_time() - start, *{name.split('.')[0] for name in sys.modules})"
     )
-    answers = [in_a_process_of_its_own(code).split() for _ in range(3)]
+    answers = []
+    for _ in range(3):  # where other programs want the cores too, the first may be slow without a fault
+        answers.append(in_a_process_of_its_own(code).split())
+        if float(answers[-1][0]) < 2:
+            break
     heavy = {
         "matplotlib",
         "seaborn",
@@ -129,7 +133,7 @@ def test_import_is_quick_and_loads_no_plotting_or_model_library():
         "transformers",
     }
     assert heavy.isdisjoint(answers[0][1:])
-    assert min(float(answer[0]) for answer in answers) < 2, "seconds of computing"
+    assert float(answers[-1][0]) < 2, "seconds of computing"
 
 
 @pytest.mark.slow
