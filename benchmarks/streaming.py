@@ -2,9 +2,10 @@
 
 python benchmarks/streaming.py [--quick]
 
-Solar cells, written once as JPEG files of 256 px and repeated by hard links to every size, are opened at 64 px and run
-through EfficientNet-Lite0 once, at most 6,000 of them, with one computing thread. Every row is a process of its own. The files are read from the
-system's own cache: a disk slower than the decoding would show in the streamed rows, and when opened into memory.
+Solar cells, written once as JPEG files of 256 px and repeated by hard links to every size, are opened at 64 px and
+run through EfficientNet-Lite0 once, at most 6,000 of them, with one computing thread. Every row is a process of its
+own. The files are read from the system's own cache: a disk slower than the decoding would show in the streamed rows,
+and when opened into memory.
 """
 
 import argparse

@@ -96,9 +96,9 @@ def compare_transfer_vs_scratch(
         A row for each start ("pretrained", "random"), seed and epoch: epoch, step, train_loss, train_accuracy,
         validation_loss, validation_accuracy (NaN where not looked at).
     ends : DataFrame
-        A row for each start and seed: base_lr, validation_accuracy, test_accuracy and test_balanced_accuracy (mean over
-        the classes) at the end, seconds, and ``steps_to_match``, the steps until its validation accuracy reached what the other start of that seed had at its end
-        (NaN: never).
+        A row for each start and seed: base_lr, validation_accuracy, test_accuracy and test_balanced_accuracy (mean
+        over the classes) at the end, seconds, and ``steps_to_match``, the steps until its validation accuracy reached
+        what the other start of that seed had at its end (NaN: never).
 
     Raises
     ------

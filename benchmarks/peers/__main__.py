@@ -2,8 +2,8 @@
 
 python -m benchmarks.peers [--rounds N] [--quick]
 
-Contenders take turns, each turn in a process of its own; finished ones are kept, so an interrupted benchmark goes on. The README
-beside this file says what is the same for all, what differs, and what came out.
+Contenders take turns, each turn in a process of its own; finished ones are kept, so an interrupted benchmark goes on.
+The README beside this file says what is the same for all, what differs, and what came out.
 """
 
 import argparse
