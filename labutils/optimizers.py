@@ -1,7 +1,8 @@
 """Learning rates per group: deep groups learn fast, shallow groups slowly; norms and biases do not decay."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Real
 
 import torch
 from torch import nn
@@ -41,7 +42,7 @@ def discriminative_lr_optimizer(
     base_lr : float or sequence of float, default 1e-3
         Rate of the head; or one rate for each group, shallow to deep, such as (1e-5, 3e-5, 1e-4, 3e-4, 1e-3).
     decay : float, default 3.0
-        How many times slower each group learns than the one after it, at least 1. timm's ``layer_decay`` is
+        How many times slower each group learns than the one after it, from 1 to 1000. timm's ``layer_decay`` is
         1 / decay. Not used with explicit rates.
     weight_decay : float, default 1e-4
         Decoupled decay (Loshchilov and Hutter 2019). Norm parameters and biases get none, in every group.
@@ -60,25 +61,28 @@ def discriminative_lr_optimizer(
     -----
     Howard and Ruder 2018, ULMFiT, section 3.1, "discriminative fine-tuning" (there the decay is 2.6).
     """
-    if isinstance(base_lr, Sequence):
+    if isinstance(base_lr, Iterable) and not isinstance(base_lr, str):
+        base_lr = list(base_lr)
         if len(base_lr) != len(model):
             raise ValueError(
                 f"{len(base_lr)} rates for {len(model)} groups: give one each for {', '.join(model.names)}"
             )
         rates = dict(zip(model.names, map(float, base_lr), strict=True))
     else:
-        if not (math.isfinite(decay) and decay >= 1):
+        if not (isinstance(decay, Real) and 1 <= decay <= 1000):
             raise ValueError(
-                f"decay={decay} is out of range: use 1 (one rate for all) or more; timm's layer_decay is 1 / decay"
+                f"decay={decay!r} is out of range: use from 1 (one rate for all) to 1000; timm's layer_decay is 1 / decay"
             )
+        if not isinstance(base_lr, Real):
+            raise ValueError(f"base_lr={base_lr!r}: use a number, or a list of one for each group")
         rates = group_rates(model, base_lr, decay)
     for name, rate in rates.items():
         if not (math.isfinite(rate) and rate > 0):
             raise ValueError(
                 f"The rate of {name} is {rate}: use a number above 0; freeze a group to keep it still"
             )
-    if not 0 <= weight_decay < 1:
-        raise ValueError(f"weight_decay={weight_decay} is out of range: use 0 up to, not including, 1")
+    if not (isinstance(weight_decay, Real) and 0 <= weight_decay < 1):
+        raise ValueError(f"weight_decay={weight_decay!r} is out of range: use 0 up to, not including, 1")
 
     parameter_groups = []
     for name, group in model.named_children():
