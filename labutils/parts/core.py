@@ -194,7 +194,7 @@ def domain_gap(plan: Plan) -> str:
     means, worth = intervals(table, ["domain", "strategy", "labels"]), effective_data(table)
     with whole_file(plan.outputs / "effective_data.csv") as path:
         worth.to_csv(path, index=False)
-    keep(plan, "domain_gap", table, plot_domain_gap(means, DISTANCE))
+    keep(plan, "domain_gap", table, plot_domain_gap(means, DISTANCE if plan.gap_labels else {}))
     shown = worth.assign(
         accuracy=worth["accuracy"].map("{:.1%}".format),
         scratch_labels=(worth["bound"] + " " + worth["scratch_labels"].astype(str)).str.strip(),
