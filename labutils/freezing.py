@@ -147,7 +147,7 @@ def partial_finetune(
         - "linear probe first": half of the epochs on the head alone, then the block at a tenth of the rate
           (Kumar et al. 2022, "Fine-tuning can distort pretrained features", LP-FT).
         - "progressively": head, then ever more groups from the deep end, each stage at a third of the rate
-          before (Howard and Ruder 2018, ULMFiT section 3.2, "gradual unfreezing"); at most four stages.
+          before (Howard and Ruder 2018, ULMFiT section 3.3, "gradual unfreezing"); at most four stages.
     epochs : int, default 10
         In all stages together.
     base_lr : float, default 1e-3

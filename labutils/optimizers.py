@@ -59,7 +59,7 @@ def discriminative_lr_optimizer(
 
     Notes
     -----
-    Howard and Ruder 2018, ULMFiT, section 3.1, "discriminative fine-tuning" (there the decay is 2.6).
+    Howard and Ruder 2018, ULMFiT, section 3.2, "discriminative fine-tuning" (there the decay is 2.6).
     """
     if isinstance(base_lr, Iterable) and not isinstance(base_lr, str):
         base_lr = list(base_lr)

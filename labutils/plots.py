@@ -172,7 +172,7 @@ def plot_freeze_depth(means: pd.DataFrame, seconds: pd.DataFrame, title: str) ->
     _percent(left)
     _band(right, seconds["trained_groups"], seconds, "", 1)
     right.set_ylabel("seconds a run")
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.08 * right.dataLim.y1)  # no marker is cut at the edge
     for ax in (left, right):
         ax.set_xlabel("trained groups, counted from the head")
         ax.set_xticks(means["trained_groups"])

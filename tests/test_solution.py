@@ -52,6 +52,9 @@ def test_every_part_leaves_a_table_and_a_picture_and_a_section(plan, names):
     for said in ("Device: cpu", "torch ", "Seeds: 0, 1", " s*"):
         assert said in report
     assert "nan" not in report
+    if "features" in names:  # the head of these pictures, with an output for each class
+        (head,) = [line.split("|") for line in report.splitlines() if line.startswith("| head ")]
+        assert int(head[4]) == len(plan.domain.classes)
 
 
 def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):

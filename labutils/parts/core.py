@@ -23,7 +23,8 @@ def feature_extraction(plan: Plan) -> str:
     """1 · A new head on frozen features"""
     from labutils.plots import plot_history
 
-    model = build_feature_extractor(plan.backbone, 2)
+    classes = open_domain(plan.domain, plan.image_size).classes
+    model = build_feature_extractor(plan.backbone, len(classes))
     runs = [plan.run(FEATURES, seed) for seed in plan.seeds]
     results = run_all(runs, plan.store, plan.workers, "Feature extraction")
     history = pd.concat(
