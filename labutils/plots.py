@@ -51,6 +51,10 @@ def _in_percent(axis) -> None:
 def _percent(ax, label: str = "test accuracy") -> None:
     _in_percent(ax.yaxis)
     ax.set_ylabel(label)
+    low, high = ax.get_ylim()
+    if ax.get_autoscaley_on() and high > 1:  # the margin must not promise more than 100 %
+        low = min(low, 0.9)
+        ax.set_ylim(low, 1 + 0.02 * (1 - low))
 
 
 def _numbers_on_log_axis(ax, values: Sequence[float]) -> None:
@@ -155,7 +159,9 @@ def plot_domain_gap(means: pd.DataFrame, distance: dict[str, str] | None = None)
         ax.set_title(f"{domain}: {distance[domain]}" if domain in distance else domain)
     _percent(axes[0])
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False)
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=(1, 2, 4)[min(len(domains), 3) - 1], frameon=False
+    )
     return figure
 
 
