@@ -42,7 +42,7 @@ def discriminative_lr_optimizer(
     base_lr : float or sequence of float, default 1e-3
         Rate of the head; or one rate for each group, shallow to deep, such as (1e-5, 3e-5, 1e-4, 3e-4, 1e-3).
     decay : float, default 3.0
-        How many times slower each group learns than the one after it, from 1 to 1000. timm's ``layer_decay`` is
+        How many times slower each group learns than the one after it, at least 1. timm's ``layer_decay`` is
         1 / decay. Not used with explicit rates.
     weight_decay : float, default 1e-4
         Decoupled decay (Loshchilov and Hutter 2019). Norm parameters and biases get none, in every group.
@@ -69,9 +69,9 @@ def discriminative_lr_optimizer(
             )
         rates = dict(zip(model.names, map(float, base_lr), strict=True))
     else:
-        if not (isinstance(decay, Real) and 1 <= decay <= 1000):
+        if not (isinstance(decay, Real) and math.isfinite(decay) and decay >= 1):
             raise ValueError(
-                f"decay={decay!r} is out of range: use from 1 (one rate for all) to 1000; timm's layer_decay is 1 / decay"
+                f"decay={decay!r} is out of range: use 1 (one rate for all) or more; timm's layer_decay is 1 / decay"
             )
         if not isinstance(base_lr, Real):
             raise ValueError(f"base_lr={base_lr!r}: use a number, or a list of one for each group")
