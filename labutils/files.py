@@ -85,7 +85,7 @@ def read_json(path: str | Path) -> Any | None:
     """
     try:
         return json.loads(Path(path).read_text())
-    except (FileNotFoundError, ValueError):  # ValueError: no JSON, or no text at all
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no JSON, or no text at all
         return None
     except OSError as error:
         raise OSError(

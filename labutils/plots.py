@@ -48,13 +48,18 @@ def _in_percent(axis) -> None:
     axis.set_major_formatter(lambda share, _: f"{100 * share:.6g}%")
 
 
+def _up_to_all(ax, name: str) -> None:
+    """The margin of an axis must not promise more than 100 %; axes with limits of their own stay as they are."""
+    low, high = getattr(ax, f"get_{name}lim")()
+    if getattr(ax, f"get_autoscale{name}_on")() and high > 1:
+        low = min(low, 0.9)
+        getattr(ax, f"set_{name}lim")(low, 1 + 0.02 * (1 - low))
+
+
 def _percent(ax, label: str = "test accuracy") -> None:
     _in_percent(ax.yaxis)
     ax.set_ylabel(label)
-    low, high = ax.get_ylim()
-    if ax.get_autoscaley_on() and high > 1:  # the margin must not promise more than 100 %
-        low = min(low, 0.9)
-        ax.set_ylim(low, 1 + 0.02 * (1 - low))
+    _up_to_all(ax, "y")
 
 
 def _numbers_on_log_axis(ax, values: Sequence[float]) -> None:

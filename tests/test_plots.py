@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from labutils.plots import plot_domain_gap, plot_freeze_depth
+from labutils.plots_schedule import plot_points
 
 
 @pytest.mark.parametrize("domains", [1, 2, 3])
@@ -33,3 +34,5 @@ def test_no_axis_goes_beyond_a_hundred_per_cent_and_no_marker_is_cut(means):
     low, high = left.get_ylim()
     assert 1 < high < 1.02 and low < min(means)
     assert right.get_ylim()[0] == 0 and right.get_ylim()[1] > 31
+    (ax,) = plot_points(table, "trained_groups", "mean", "accuracy").axes
+    assert 1 < ax.get_xlim()[1] < 1.02
