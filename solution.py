@@ -22,7 +22,9 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="small pictures, few labels, one seed")
     parser.add_argument(
-        "--domain", default="solar", help="pictures for all parts but the last: textures, solar, digits, …"
+        "--domain",
+        default="solar",
+        help="pictures for all parts but domains and forgetting: textures, solar, …",
     )
     parser.add_argument(
         "--data", metavar="DIR", help="your own pictures, one folder a class, instead of --domain"

@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from labutils.depthwise import quicken
 from labutils.freezing import freeze_all_but
 from labutils.groups import LayerGroups
-from labutils.settings import seeded
+from labutils.settings import is_whole, seeded
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -90,10 +91,12 @@ def build_feature_extractor(
     >>> model.trainable_names
     ('head',)
     """
-    if num_classes < 2:
-        raise ValueError(f"num_classes={num_classes}: a classifier needs at least 2 classes")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout} is out of range: use 0 up to, not including, 1")
+    if not (is_whole(num_classes) and num_classes >= 2):
+        raise ValueError(
+            f"num_classes={num_classes!r}: a classifier needs at least 2 classes, in whole numbers"
+        )
+    if not (isinstance(dropout, Real) and 0 <= dropout < 1):
+        raise ValueError(f"dropout={dropout!r} is out of range: use 0 up to, not including, 1")
     with seeded(seed):
         model = load_backbone(backbone, pretrained=pretrained)
         features = model.head[-1].in_features
@@ -110,7 +113,7 @@ def load_backbone(name: str, *, pretrained: bool = True) -> LayerGroups:
     Its outputs equal those of the uncut network to the last bit. Raises as `build_feature_extractor`.
     """
     if name not in BACKBONES:
-        near = difflib.get_close_matches(name, BACKBONES, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(str(name), BACKBONES, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise ValueError(f"Unknown backbone {name!r}: {hint}There are {', '.join(BACKBONES)}")
     backbone = BACKBONES[name]

@@ -88,7 +88,8 @@ def load_checkpoint(
         raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__}). {remedy}") from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise ValueError(f"{path} was made by another version of the lab. {remedy}")
-    other = [name for name, value in identity.items() if stored["identity"].get(name) != value]
+    made_by = stored.get("identity") or {}
+    other = [name for name, value in identity.items() if made_by.get(name) != value]
     if other:
         raise ValueError(f"{path} belongs to a run with other {', '.join(other)}. {remedy}")
     progress = Progress(**stored["progress"])

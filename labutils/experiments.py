@@ -1,7 +1,7 @@
 """The comparisons of the lab: equal budgets, several seeds, tidy tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +112,7 @@ def compare_transfer_vs_scratch(
     """
     if settings is None:
         settings = Settings(epochs=10, augmentation=augmentation_for(domain), keep_best=False)
+    _require_some(seeds=seeds, scratch_rates=scratch_rates)
     base = Run(domain, backbone, SCRATCH, labels, seeds[0], settings, image_size)
     open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is told before any training
     scratch = replace(SCRATCH, base_lr=scratch_rates[0])
@@ -134,18 +135,16 @@ def compare_transfer_vs_scratch(
             }
         )
     curves, ends = pd.concat(curves, ignore_index=True), pd.DataFrame(ends)
-    columns = [
-        "start",
-        "seed",
-        "epoch",
-        "step",
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-    ]
+    columns = "start seed epoch step train_loss train_accuracy validation_loss validation_accuracy".split()
     ends["steps_to_match"] = [steps_to_match(curves, start, seed) for start, seed in cases]
     return curves[columns], ends
+
+
+def _require_some(**given: Sequence) -> None:
+    """Raise ValueError unless each is a list of at least one: a text would be taken letter by letter."""
+    for name, values in given.items():
+        if isinstance(values, str) or not isinstance(values, Collection) or not len(values):
+            raise ValueError(f"{name}={values!r}: give a list or tuple of at least one")
 
 
 def steps_for(labels: int) -> int:
@@ -195,11 +194,12 @@ def domain_gap_experiment(
     ValueError
         On unknown names and sizes out of range, before any training.
     """
+    _require_some(domains=domains, strategies=strategies, seeds=seeds, scratch_rates=scratch_rates)
     sizes: dict[str | Domain, tuple[int, ...]] = {}
     for domain in domains:
         opened = open_domain(domain, image_size)
         counts = labels.get(opened.name) if isinstance(labels, dict) else labels
-        sizes[domain] = tuple(counts or DEFAULT_LABELS.get(opened.name) or _default_labels(opened))
+        sizes[domain] = tuple(counts or _default_labels(opened))
         for count in sizes[domain]:
             opened.labelled(count, seeds[0])
 
@@ -235,6 +235,9 @@ def domain_gap_experiment(
 
 def _default_labels(domain: Domain) -> tuple[int, ...]:
     fewest, most = 5 * len(domain.classes), len(domain.train)
+    usual = DEFAULT_LABELS.get(domain.name)
+    if usual and fewest <= usual[0] and usual[-1] <= most:  # one's own folder may be called "digits", too
+        return usual
     if fewest >= most:
         return (most,)
     return tuple(sorted({round(fewest * (most / fewest) ** share) for share in (0, 0.5, 1)}))

@@ -79,8 +79,16 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any | None:
-    """Read JSON from ``path``; ``None`` when the file is missing or not whole."""
+    """Read JSON from ``path``; ``None`` when the file is missing or not whole.
+
+    Raises OSError, with the remedy, for a file that is there and may not be read.
+    """
     try:
         return json.loads(Path(path).read_text())
-    except (FileNotFoundError, ValueError):  # ValueError: no JSON, or no text at all
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no JSON, or no text at all
         return None
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Could not read {path} ({error.strerror}). Move it away or make it readable, then run the same command again",
+        ) from error

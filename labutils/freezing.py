@@ -1,12 +1,15 @@
 """What is trained and what stays as it was: blocks of groups, and plans that change the block in stages."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from torch import nn
 
 from labutils.adapters import is_adapter
 from labutils.groups import BatchNorm, LayerGroups
+from labutils.settings import is_whole
 
 HOW = ("at once", "linear probe first", "progressively")
 WEIGHTS = ("all", "norms", "biases", "adapters")
@@ -35,8 +38,12 @@ class Stage:
     weights: str = "all"
 
     def __post_init__(self):
-        if self.epochs < 1 or self.base_lr <= 0:
-            raise ValueError(f"{self}: a stage needs at least 1 epoch and a rate above 0")
+        if not (is_whole(self.epochs) and self.epochs >= 1):
+            raise ValueError(f"{self}: a stage needs at least 1 epoch, in whole numbers")
+        if not (isinstance(self.base_lr, Real) and 0 < self.base_lr < math.inf):
+            raise ValueError(f"{self}: a stage needs a rate above 0, 1e-3 is usual")
+        if isinstance(self.groups, str):
+            raise ValueError(f"{self}: groups must be a tuple of names, such as ({self.groups!r},)")
         if self.weights not in WEIGHTS:
             raise ValueError(f"weights={self.weights!r}: use one of {WEIGHTS}")
 
@@ -95,13 +102,17 @@ def block(model: LayerGroups, groups: int | str | tuple[str, str], *, head: bool
         n out of range, an unknown name, or a block whose end comes before its beginning.
     """
     names = model.names
-    if isinstance(groups, int):
+    if is_whole(groups):
         if not 1 <= groups <= len(names):
             raise ValueError(
                 f"n={groups} is out of range: {model.backbone or 'this network'} has {len(names)} groups, so use 1 to {len(names)}"
             )
         return names[-groups:]
-    first, last = (groups, groups) if isinstance(groups, str) else groups
+    if isinstance(groups, str):
+        groups = (groups, groups)
+    if not (isinstance(groups, Sequence) and len(groups) == 2):
+        raise ValueError(f"n={groups!r}: use a whole number, one name, or the first and last name of a block")
+    first, last = groups
     for name in (first, last):
         if name not in names:
             raise ValueError(f"No group called {name!r}; this network has {', '.join(names)}")
@@ -136,7 +147,7 @@ def partial_finetune(
         - "linear probe first": half of the epochs on the head alone, then the block at a tenth of the rate
           (Kumar et al. 2022, "Fine-tuning can distort pretrained features", LP-FT).
         - "progressively": head, then ever more groups from the deep end, each stage at a third of the rate
-          before (Howard and Ruder 2018, ULMFiT section 3.2, "gradual unfreezing"); at most four stages.
+          before (Howard and Ruder 2018, ULMFiT section 3.3, "gradual unfreezing"); at most four stages.
     epochs : int, default 10
         In all stages together.
     base_lr : float, default 1e-3
@@ -169,6 +180,10 @@ def partial_finetune(
     """
     if how not in HOW:
         raise ValueError(f"how={how!r}: use one of {HOW}")
+    if not is_whole(epochs):
+        raise ValueError(f"epochs={epochs!r} must be a whole number")
+    if not isinstance(base_lr, Real):
+        raise ValueError(f"base_lr={base_lr!r} must be a number, 1e-3 is usual")
     target = block(model, n, head=head)
     if how == "at once":
         blocks, rates = [target], [base_lr]

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from labutils.domains import Domain
 from labutils.freezing import Stage
 from labutils.groups import LayerGroups
 from labutils.progress import progress_bar
-from labutils.settings import Settings, derived_seed, seeded
-from labutils.trainer import Trainer
+from labutils.settings import Settings, derived_seed, is_whole, seeded
+from labutils.trainer import Trainer, require_fitting
 
 FEWEST_STEPS = 10
 
@@ -104,12 +105,13 @@ def lr_finder(
     -----
     Smith 2017, "Cyclical learning rates for training neural networks", section 3.3, LR range test.
     """
-    if not 0 < lowest < highest:
-        raise ValueError(f"The range {lowest:g} to {highest:g} is empty: 0 < lowest < highest is needed")
-    if steps < FEWEST_STEPS:
+    if not (all(isinstance(rate, Real) for rate in (lowest, highest)) and 0 < lowest < highest < math.inf):
+        raise ValueError(f"The range {lowest!r} to {highest!r} is empty: 0 < lowest < highest is needed")
+    if not (is_whole(steps) and steps >= FEWEST_STEPS):
         raise ValueError(
-            f"steps={steps} is too few to see a shape: use at least {FEWEST_STEPS}, 100 is usual"
+            f"steps={steps!r} is too few to see a shape: use at least {FEWEST_STEPS}, 100 is usual, in whole numbers"
         )
+    require_fitting(model, domain)
     if not model.trainable_names:
         raise ValueError(
             "Nothing is trainable: unfreeze a group first, for instance with partial_finetune(model, 1)"

@@ -1,7 +1,8 @@
 """Learning rates per group: deep groups learn fast, shallow groups slowly; norms and biases do not decay."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Real
 
 import torch
 from torch import nn
@@ -58,27 +59,30 @@ def discriminative_lr_optimizer(
 
     Notes
     -----
-    Howard and Ruder 2018, ULMFiT, section 3.1, "discriminative fine-tuning" (there the decay is 2.6).
+    Howard and Ruder 2018, ULMFiT, section 3.2, "discriminative fine-tuning" (there the decay is 2.6).
     """
-    if isinstance(base_lr, Sequence):
+    if isinstance(base_lr, Iterable) and not isinstance(base_lr, str):
+        base_lr = list(base_lr)
         if len(base_lr) != len(model):
             raise ValueError(
                 f"{len(base_lr)} rates for {len(model)} groups: give one each for {', '.join(model.names)}"
             )
         rates = dict(zip(model.names, map(float, base_lr), strict=True))
     else:
-        if not (math.isfinite(decay) and decay >= 1):
+        if not (isinstance(decay, Real) and math.isfinite(decay) and decay >= 1):
             raise ValueError(
-                f"decay={decay} is out of range: use 1 (one rate for all) or more; timm's layer_decay is 1 / decay"
+                f"decay={decay!r} is out of range: use 1 (one rate for all) or more; timm's layer_decay is 1 / decay"
             )
+        if not isinstance(base_lr, Real):
+            raise ValueError(f"base_lr={base_lr!r}: use a number, or a list of one for each group")
         rates = group_rates(model, base_lr, decay)
     for name, rate in rates.items():
         if not (math.isfinite(rate) and rate > 0):
             raise ValueError(
                 f"The rate of {name} is {rate}: use a number above 0; freeze a group to keep it still"
             )
-    if not 0 <= weight_decay < 1:
-        raise ValueError(f"weight_decay={weight_decay} is out of range: use 0 up to, not including, 1")
+    if not (isinstance(weight_decay, Real) and 0 <= weight_decay < 1):
+        raise ValueError(f"weight_decay={weight_decay!r} is out of range: use 0 up to, not including, 1")
 
     parameter_groups = []
     for name, group in model.named_children():

@@ -42,6 +42,8 @@ class Plan:
         if arguments.backbone not in BACKBONES:
             build_feature_extractor(arguments.backbone)  # raises with the near matches
         device = str(pick_device(arguments.device))
+        if isinstance(arguments.workers, int) and arguments.workers < 1:
+            raise ValueError(f"--workers {arguments.workers}: at least 1 process is needed")
         if arguments.seeds is not None and arguments.seeds < 1:
             raise ValueError(f"--seeds {arguments.seeds}: at least 1 is needed, 3 give an interval")
         plan = cls(
@@ -59,20 +61,22 @@ class Plan:
             )
         if arguments.seeds:
             plan = replace(plan, seeds=tuple(range(arguments.seeds)))
-        if arguments.image_size:
+        if arguments.image_size is not None:
             plan = replace(
                 plan,
                 image_size=arguments.image_size,
                 small_image_size=min(arguments.image_size, plan.small_image_size),
             )
-        plan = replace(plan, domain=arguments.data or arguments.domain)
+        if arguments.data is None:
+            plan = replace(plan, domain=arguments.domain)
+        else:  # a whole path is never taken for the name of a domain
+            own = str(Path(arguments.data).expanduser().resolve())
+            plan = replace(plan, domain=own, gap_domains=(own,), gap_labels={})
         domain = open_domain(plan.domain, plan.image_size)
         groups = len(build_feature_extractor(plan.backbone, len(domain.classes)))
-        if arguments.data:
-            plan = replace(plan, gap_domains=(arguments.data,), gap_labels={})
         return replace(
             plan,
-            labels=min(plan.labels, len(domain.train)),
+            labels=min(max(plan.labels, len(domain.classes)), len(domain.train)),
             trained_groups=tuple(sorted({min(n, groups) for n in plan.trained_groups})),
         )
 

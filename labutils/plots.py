@@ -48,9 +48,18 @@ def _in_percent(axis) -> None:
     axis.set_major_formatter(lambda share, _: f"{100 * share:.6g}%")
 
 
+def _up_to_all(ax, name: str) -> None:
+    """The margin of an axis must not promise more than 100 %; axes with limits of their own stay as they are."""
+    low, high = getattr(ax, f"get_{name}lim")()
+    if getattr(ax, f"get_autoscale{name}_on")() and high > 1:
+        low = min(low, 0.9)
+        getattr(ax, f"set_{name}lim")(low, 1 + 0.02 * (1 - low))
+
+
 def _percent(ax, label: str = "test accuracy") -> None:
     _in_percent(ax.yaxis)
     ax.set_ylabel(label)
+    _up_to_all(ax, "y")
 
 
 def _numbers_on_log_axis(ax, values: Sequence[float]) -> None:
@@ -155,7 +164,9 @@ def plot_domain_gap(means: pd.DataFrame, distance: dict[str, str] | None = None)
         ax.set_title(f"{domain}: {distance[domain]}" if domain in distance else domain)
     _percent(axes[0])
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False)
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=(1, 2, 4)[min(len(domains), 3) - 1], frameon=False
+    )
     return figure
 
 
@@ -172,7 +183,7 @@ def plot_freeze_depth(means: pd.DataFrame, seconds: pd.DataFrame, title: str) ->
     _percent(left)
     _band(right, seconds["trained_groups"], seconds, "", 1)
     right.set_ylabel("seconds a run")
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.08 * right.dataLim.y1)  # no marker is cut at the edge
     for ax in (left, right):
         ax.set_xlabel("trained groups, counted from the head")
         ax.set_xticks(means["trained_groups"])

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from labutils.plots import PALETTE, STYLE, _figure, _in_percent, _percent
+from labutils.plots import PALETTE, STYLE, _figure, _in_percent, _percent, _up_to_all
 
 STYLES = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 
@@ -90,6 +90,7 @@ def plot_trade_off(
         ax.axvline(least, color="0.35", linestyle=":", linewidth=1.5)
     ax.set_xlabel("test accuracy on the new task")
     _in_percent(ax.xaxis)
+    _up_to_all(ax, "x")
     _percent(ax, "test accuracy on the old task")
     ax.set_title(title)
     figure.legend(loc="outside right center", frameon=False)

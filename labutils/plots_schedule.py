@@ -6,7 +6,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from labutils.plots import MARKERS, PALETTE, STYLE, _epochs, _figure, _in_percent, _percent
+from labutils.plots import MARKERS, PALETTE, STYLE, _epochs, _figure, _in_percent, _percent, _up_to_all
 
 FROZEN = "0.88"
 
@@ -106,6 +106,7 @@ def plot_points(
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     _in_percent(ax.xaxis)
+    _up_to_all(ax, "x")
     ax.set(xlabel=label, title=title)
     ax.grid(True, axis="x", color=STYLE["grid.color"])
     return figure

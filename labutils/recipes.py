@@ -80,6 +80,7 @@ def capstone(
     seeds: Sequence[int] = (0, 1, 2),
     store: str | Path | None = None,
     workers: int | None = None,
+    device: str | None = None,
 ) -> pd.DataFrame:
     """Try every recipe without a look at the test pictures, then train the best on validation again and test it.
 
@@ -93,6 +94,8 @@ def capstone(
         Labelled training pictures, drawn by each seed.
     store, workers :
         See `run_all`.
+    device : str or None
+        See `Settings`.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def capstone(
         A row for each recipe and seed: recipe, image_size, head_lr, seed, validation_accuracy, seconds, ``chosen`` (the best
         mean over the seeds), test_accuracy and test_balanced_accuracy (NaN where not chosen).
     """
-    settings = settings_for(augmentation, epochs)
+    settings = replace(settings_for(augmentation, epochs), device=device)
     cases = [(recipe, seed) for recipe in recipes for seed in seeds]
     runs = [
         Run(domain, backbone, recipe.strategy, labels, seed, settings, recipe.image_size, test=False)

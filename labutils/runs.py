@@ -14,7 +14,7 @@ from labutils.activation_cache import ActivationCache
 from labutils.adapters import add_adapters
 from labutils.backbones import build_feature_extractor
 from labutils.distributed import alone, from_all, from_main, share, world_size
-from labutils.domains import Domain, folder, load
+from labutils.domains import INSTALLED, PUBLIC, Domain, folder, load
 from labutils.executors import default_workers, execute, open_executor
 from labutils.files import read_json, write_json
 from labutils.freezing import partial_finetune
@@ -162,7 +162,9 @@ class Run:
 
 @lru_cache(maxsize=4)
 def _open(name: str, image_size: int) -> Domain:
-    return folder(name, image_size) if Path(name).is_dir() else load(name, image_size)
+    # A folder here that is called like a domain is meant by ./solar only.
+    is_path = Path(name).name != name or (name not in (*INSTALLED, *PUBLIC) and Path(name).is_dir())
+    return (folder if is_path else load)(name, image_size)
 
 
 def open_domain(domain: str | Domain, image_size: int = 128) -> Domain:
@@ -208,7 +210,7 @@ def run_all(
         run fails.
     """
     files = [Path(store) / f"{run.key}.json" if store else None for run in runs]
-    results = from_main([read_json(file) if file else None for file in files])
+    results = from_main([(read_json(file) or None) if file else None for file in files])
     todo = [i for i, result in enumerate(results) if result is None]
     # Long runs first, so that nobody is left alone with one at the end.
     todo.sort(key=lambda i: -runs[i].labels * runs[i].settings.epochs * (runs[i].strategy.groups or 99))

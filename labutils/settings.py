@@ -2,9 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from numbers import Integral
+from typing import Any
 
 import torch
 
@@ -92,27 +94,32 @@ class Settings:
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "views", "accumulate", "validate_every"):
-            _require(
-                isinstance(getattr(self, name), int) and getattr(self, name) >= 1,
-                name,
-                self,
-                "a whole number from 1",
-            )
+            _require(lambda n: is_whole(n) and n >= 1, name, self, "a whole number from 1")
+            object.__setattr__(
+                self, name, int(getattr(self, name))
+            )  # NumPy's have another name in the digest
         _require(
-            self.patience is None or self.patience >= 1, "patience", self, "None or a whole number from 1"
+            lambda n: n is None or (is_whole(n) and n >= 1), "patience", self, "None or a whole number from 1"
         )
-        _require(0 < self.base_lr < 100, "base_lr", self, "above 0 and below 100 (1e-3 is usual)")
-        _require(1 <= self.lr_decay <= 1000, "lr_decay", self, "from 1 (one rate for all) to 1000")
-        _require(0 <= self.weight_decay < 1, "weight_decay", self, "from 0 to below 1")
-        _require(self.cache_limit_gb >= 0, "cache_limit_gb", self, "0 (never cache) or more")
-        _require(self.schedule in SCHEDULES, "schedule", self, f"one of {SCHEDULES}")
-        _require(self.precision in PRECISIONS, "precision", self, f"one of {tuple(PRECISIONS)}")
-        object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        _require(is_whole, "seed", self, "a whole number")
+        object.__setattr__(self, "seed", int(self.seed))
+        _require(lambda rate: 0 < rate < 100, "base_lr", self, "above 0 and below 100 (1e-3 is usual)")
+        _require(lambda decay: 1 <= decay <= 1000, "lr_decay", self, "from 1 (one rate for all) to 1000")
+        _require(lambda decay: 0 <= decay < 1, "weight_decay", self, "from 0 to below 1")
+        _require(lambda gb: 0 <= gb < 1e6, "cache_limit_gb", self, "0 (never cache) or more")
+        _require(lambda kind: kind in SCHEDULES, "schedule", self, f"one of {SCHEDULES}")
+        _require(lambda kind: kind in PRECISIONS, "precision", self, f"one of {tuple(PRECISIONS)}")
+        for name in ("keep_best", "gradient_checkpointing", "channels_last", "compile"):
+            _require(lambda value: value in (True, False), name, self, "True or False")
         _require(
-            set(self.augmentation) <= set(AUGMENTATIONS),
+            lambda names: not isinstance(names, str) and set(names) <= set(AUGMENTATIONS),
             "augmentation",
             self,
             f"a tuple out of {AUGMENTATIONS}",
+        )
+        object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        _require(
+            lambda name: name is None or isinstance(name, str), "device", self, "None or a name such as 'cpu'"
         )
 
     @property
@@ -124,9 +131,19 @@ class Settings:
         return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:12]
 
 
-def _require(holds: bool, name: str, settings: Settings, allowed: str) -> None:
-    if not holds:
-        raise ValueError(f"{name}={getattr(settings, name)!r} is out of range: use {allowed}")
+def is_whole(value: object) -> bool:
+    """Whether ``value`` is a whole number, of Python or NumPy; 2.0 and "2" are not."""
+    return isinstance(value, Integral)
+
+
+def _require(holds: Callable[[Any], bool], name: str, settings: Settings, allowed: str) -> None:
+    value = getattr(settings, name)
+    try:
+        good = holds(value)
+    except TypeError:  # another kind of value, such as a text for a number
+        good = False
+    if not good:
+        raise ValueError(f"{name}={value!r} is out of range: use {allowed}")
 
 
 def derived_seed(*parts: object) -> int:
@@ -167,4 +184,7 @@ def pick_device(name: str | None = None) -> torch.device:
         raise ValueError(
             f"Device {name!r} is not available here; present: {[k for k, there in present.items() if there]}"
         )
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:  # "cpu:x"
+        raise ValueError(f"Device {name!r} is not a name of a device: use {kind!r}") from error

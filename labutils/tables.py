@@ -62,7 +62,7 @@ def effective_data(table: pd.DataFrame, baseline: str = "from scratch") -> pd.Da
     DataFrame
         domain, strategy, labels, accuracy, ``scratch_labels`` (the number to match), ``bound`` ("", "more than"
         when scratch never got there, "at most" when its smallest set already did), and ``gained``, that is
-        scratch_labels − labels, the effective data transferred of Hernandez et al. 2021, equation 1.
+        scratch_labels − labels, the effective data transferred of Hernandez et al. 2021.
     """
     means = table.groupby(["domain", "strategy", "labels"], sort=False)["test_accuracy"].mean().reset_index()
     rows = []

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from labutils.activation_cache import ActivationCache, Inputs, autocast, pictures_per_pass
 from labutils.distributed import add_gradients, gather_rows, rank, share, start_alike, world_size
+from labutils.domains import Domain
 from labutils.extra_loss import ExtraLoss
 from labutils.freezing import Stage, freeze_all_but
 from labutils.gradient_checkpointing import run_checkpointed
@@ -21,6 +22,24 @@ from labutils.settings import derived_seed, pick_device, seeded
 
 class TrainingDiverged(RuntimeError):
     """The loss is no longer a number. The model holds the last good weights."""
+
+
+def require_fitting(model: LayerGroups, domain: Domain) -> None:
+    """Raise TypeError for another kind of model or pictures, and ValueError for more classes than outputs."""
+    if not isinstance(model, LayerGroups):
+        raise TypeError(
+            f"The model is a {type(model).__name__}, not a network of named groups: make one with "
+            "build_feature_extractor, or cut your own into LayerGroups"
+        )
+    if not isinstance(domain, Domain):
+        raise TypeError(
+            f"The pictures are given as {type(domain).__name__}, not as a Domain: open them with load or folder"
+        )
+    if len(domain.classes) > (outputs := model.head[-1].out_features):
+        raise ValueError(
+            f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "
+            f"build the model with num_classes={len(domain.classes)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,11 +75,7 @@ class Trainer:
         first_rate: float | None = None,
         against_forgetting: ExtraLoss | None = None,
     ):
-        if len(domain.classes) > (outputs := model.head[-1].out_features):
-            raise ValueError(
-                f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "
-                f"build the model with num_classes={len(domain.classes)}"
-            )
+        require_fitting(model, domain)
         self.model, self.domain, self.settings = model, domain, settings
         self.device = pick_device(settings.device)
         model.to(self.device)

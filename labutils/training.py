@@ -18,7 +18,7 @@ from labutils.freezing import Stage, freeze_all_but
 from labutils.groups import LayerGroups
 from labutils.progress import progress_bar
 from labutils.settings import Settings, pick_device
-from labutils.trainer import Evaluation, Trainer, TrainingDiverged, evaluate_inputs
+from labutils.trainer import Evaluation, Trainer, TrainingDiverged, evaluate_inputs, require_fitting
 
 
 def fit(
@@ -77,6 +77,13 @@ def fit(
     TrainingDiverged
         The loss became NaN or infinite; names step and rate. The weights are those of the last good epoch.
     """
+    require_fitting(model, domain)
+    if not isinstance(settings, Settings):
+        raise TypeError(
+            f"settings is a {type(settings).__name__}, not Settings: a plan goes to stages=…, or after the settings"
+        )
+    if isinstance(stages, Stage):
+        stages = [stages]
     stages = (
         [Stage(model.trainable_names, settings.epochs, settings.base_lr)] if stages is None else list(stages)
     )
@@ -171,10 +178,11 @@ def evaluate(
     Raises
     ------
     ValueError
-        Unknown split.
+        Unknown split, or more classes than outputs.
     """
     if split not in ("train", "validation", "test"):
         raise ValueError(f"split={split!r}: use 'train', 'validation' or 'test'")
+    require_fitting(model, domain)
     model.to(pick_device(settings.device))
     inputs = Inputs(model, domain, settings, cache if cache is not None else ActivationCache(0))
     return evaluate_inputs(model[inputs.depth :], inputs, getattr(domain, split))

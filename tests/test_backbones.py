@@ -99,6 +99,9 @@ def test_a_seed_fixes_the_random_weights_and_moves_no_generator():
         (("zzz",), "Unknown backbone 'zzz': There are efficientnet_lite0, resnet18"),
         (("resnet18", 1), "num_classes=1: a classifier needs at least 2"),
         (("resnet18", 0), "num_classes=0"),
+        (("resnet18", 2.5), "num_classes=2.5: .* in whole numbers"),
+        (("resnet18", "2"), "num_classes='2'"),
+        ((None,), "Unknown backbone None"),
     ],
     ids=str,
 )
@@ -107,7 +110,7 @@ def test_wrong_names_and_sizes_are_told_with_the_remedy(arguments, message):
         build_feature_extractor(*arguments, pretrained=False)
 
 
-@pytest.mark.parametrize("dropout", [-0.1, 1.0, float("nan")])
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, float("nan"), "0.5"])
 def test_dropout_out_of_range(dropout):
     with pytest.raises(ValueError, match=r"dropout=.* is out of range: use 0 up to"):
         build_feature_extractor("resnet18", dropout=dropout, pretrained=False)

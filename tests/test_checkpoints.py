@@ -167,19 +167,25 @@ def test_the_checkpoint_of_another_run_is_refused_and_left_alone(
     assert file.read_bytes() == kept and not changed(before, net)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "version", "no dict"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "version", "no dict", "no identity"])
 def test_damaged_and_foreign_files_are_refused_and_left_alone(tiny_net, tiny_domain, tmp_path, damage):
     file = tmp_path / "run.pt"
     run(tiny_net, tiny_domain, checkpoint=file)
     whole = file.read_bytes()
     if damage == "version":
         torch.save({**torch.load(file, weights_only=True), "format": 99}, file)
+    elif damage == "no identity":
+        torch.save({**torch.load(file, weights_only=True), "identity": None}, file)
     elif damage == "no dict":
         torch.save([1, 2], file)
     else:
         file.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
     kept = file.read_bytes()
-    expected = "another version" if damage in ("version", "no dict") else "not a whole checkpoint"
+    expected = {
+        "version": "another version",
+        "no dict": "another version",
+        "no identity": "a run with other settings",
+    }.get(damage, "not a whole checkpoint")
     with pytest.raises(ValueError, match=f"{expected}.*Delete .* to start anew, or give another name"):
         run(tiny_net, tiny_domain, checkpoint=file)
     assert file.read_bytes() == kept

@@ -70,6 +70,8 @@ ids = torch.arange(12)
         ({"images": torch.zeros(12, 1, 4, 5, dtype=torch.uint8)}, "S, S"),
         ({"labels": torch.zeros(11, dtype=torch.int64)}, r"\(12,\)"),
         ({"labels": torch.zeros(12)}, "int64"),
+        ({"labels": [0] * 12}, "labels must be a tensor, not a list: use torch.tensor"),
+        ({"test": list(range(8, 12))}, "test must be a tensor"),
         ({"labels": torch.tensor([0] * 7 + [2] + [1] * 4)}, "label 2 of sample 7 is out of range.*0 to 1"),
         ({"labels": torch.tensor([0] * 3 + [-1] + [1] * 8)}, "label -1 of sample 3"),
         ({"classes": ("a",), "labels": torch.zeros(12, dtype=torch.int64)}, "two classes"),
@@ -169,7 +171,7 @@ def test_all_labels_give_the_whole_training_split():
     assert torch.equal(domain.labelled(len(domain.train), seed=3).train, domain.train)
 
 
-@pytest.mark.parametrize("n", [-1, 0, 1, 7])
+@pytest.mark.parametrize("n", [-1, 0, 1, 7, 2.5, "4"])
 def test_an_impossible_number_of_labels_names_the_range(n):
     with pytest.raises(DataError, match="from 2 .* to 6"):
         tiny().labelled(n, seed=0)

@@ -22,7 +22,10 @@ def features():
     [
         (..., "Not answered yet"),
         (None, "Not answered yet"),
-        *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, -1, 0.5, float("nan"), torch.zeros(3, 4))],
+        *[
+            (nonsense, "Not yet. ")
+            for nonsense in ("?", [], {}, -1, 0.5, float("nan"), float("inf"), 10**400, torch.zeros(3, 4))
+        ],
     ],
 )
 def test_open_and_nonsense(name, answer, begins, told):

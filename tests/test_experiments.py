@@ -6,7 +6,7 @@ import pytest
 
 import labutils.runs
 from labutils import Settings, compare_transfer_vs_scratch, domain_gap_experiment, run_all
-from labutils.experiments import augmentation_for, steps_for, tuned
+from labutils.experiments import _default_labels, augmentation_for, steps_for, tuned
 from labutils.runs import FEATURES, FULL, PARTIAL, SCRATCH, Run
 
 QUICK = Settings(epochs=2, batch_size=16, keep_best=False)
@@ -70,6 +70,18 @@ def test_sizes_out_of_range_are_told_before_any_training(tiny_backbone, tiny_dom
         domain_gap_experiment([tiny_domain], tiny_backbone, labels=(1000,))
     with pytest.raises(ValueError, match="1000"):
         compare_transfer_vs_scratch(tiny_domain, tiny_backbone, labels=1000)
+    for wrong in ({"seeds": ()}, {"seeds": 3}, {"scratch_rates": ()}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a list or tuple of at least one"):
+            compare_transfer_vs_scratch(tiny_domain, tiny_backbone, labels=12, **wrong)
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a list or tuple of at least one"):
+            domain_gap_experiment([tiny_domain], tiny_backbone, labels=(12,), **wrong)
+    with pytest.raises(ValueError, match="domains='digits': give a list or tuple of at least one"):
+        domain_gap_experiment("digits", tiny_backbone)
+
+
+def test_the_usual_numbers_of_labels_are_those_of_the_whole_domain(tiny_domain):
+    named = replace(tiny_domain, name="digits")  # as a folder of one's own may be
+    assert _default_labels(named) == _default_labels(tiny_domain) and max(_default_labels(named)) <= 30
 
 
 def test_finished_runs_are_read_not_done_again(tiny_backbone, tiny_domain, tmp_path, monkeypatch):

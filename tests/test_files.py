@@ -69,8 +69,11 @@ def test_json_goes_there_and_back(tmp_path):
 
 def test_what_is_missing_or_half_there_reads_as_nothing(tmp_path):
     assert read_json(tmp_path / "none.json") is None
+    with pytest.raises(OSError, match="Could not read .*make it readable, then run the same command again"):
+        read_json(tmp_path)
     (tmp_path / "half.json").write_text('{"a": [1, 2')
     assert read_json(tmp_path / "half.json") is None
+    assert read_json(tmp_path / "half.json" / "below.json") is None
     (tmp_path / "empty.json").touch()
     assert read_json(tmp_path / "empty.json") is None
 

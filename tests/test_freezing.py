@@ -122,6 +122,9 @@ def test_blocks(any_net):
     [
         (0, "n=0 is out of range: tiny has 4 groups, so use 1 to 4"),
         (5, "n=5 is out of range"),
+        (2.5, "n=2.5: use a whole number, one name, or the first and last name"),
+        (None, "n=None: use a whole number"),
+        (("layer1",), "the first and last name of a block"),
         ("layer9", "No group called 'layer9'; this network has stem, layer1, layer2, head"),
         (("layer2", "stem"), "ends before it begins: layer2 comes after stem"),
     ],
@@ -164,5 +167,13 @@ def test_wrong_plans_are_refused(tiny_net):
         Stage(("head",), 0, 0.1)
     with pytest.raises(ValueError, match="rate above 0"):
         Stage(("head",), 1, 0.0)
+    for rate in (float("nan"), float("inf"), "0.1"):
+        with pytest.raises(ValueError, match="rate above 0"):
+            Stage(("head",), 1, rate)
+    with pytest.raises(ValueError, match="a tuple of names, such as .'head',"):
+        Stage("head", 1, 0.1)
+    for wrong in ({"epochs": 2.5}, {"epochs": "3"}, {"base_lr": "0.1"}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.* must be a "):
+            partial_finetune(net, 2, **wrong)
     with pytest.raises(ValueError, match="No group called layer7; this network has stem"):
         freeze_all_but(net, ("layer7",))

@@ -171,8 +171,12 @@ def test_plot_and_refusals(tiny_net, tiny_domain):
     assert found.plot().axes[0].get_xscale() == "log"
     with pytest.raises(ValueError, match="empty"):
         lr_finder(net, tiny_domain, lowest=1.0, highest=0.1)
-    with pytest.raises(ValueError, match="too few"):
-        lr_finder(net, tiny_domain, steps=3)
+    for highest in (float("inf"), float("nan"), "10"):
+        with pytest.raises(ValueError, match="empty"):
+            lr_finder(net, tiny_domain, highest=highest)
+    for steps in (3, 20.5, "20"):
+        with pytest.raises(ValueError, match="too few"):
+            lr_finder(net, tiny_domain, steps=steps)
     freeze_all_but(net, ())
     with pytest.raises(ValueError, match="Nothing is trainable"):
         lr_finder(net, tiny_domain)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy
 import pytest
 import torch
 from helpers import changed, pixels, snapshot
@@ -152,6 +153,10 @@ def test_explicit_rates(any_net):
         ({"base_lr": -1.0}, "use a number above 0"),
         ({"base_lr": math.nan}, "use a number above 0"),
         ({"base_lr": math.inf}, "use a number above 0"),
+        ({"base_lr": "1e-3"}, "base_lr='1e-3': use a number, or a list of one for each group"),
+        ({"base_lr": None}, "base_lr=None"),
+        ({"base_lr": numpy.ones(3)}, "3 rates for 4 groups"),
+        ({"decay": "3"}, "decay='3' is out of range"),
         ({"decay": 0.3}, "decay=0.3 is out of range"),
         ({"decay": math.nan}, "decay=nan is out of range"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 is out of range"),

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy
 import pytest
 import torch
 from hypothesis import given
@@ -33,7 +34,18 @@ from labutils.settings import derived_seed, seeded
         ({"schedule": "linear"}, "'cosine', 'constant'"),
         ({"precision": "half"}, "'float32', 'bfloat16', 'float16'"),
         ({"augmentation": ("flip", "blur")}, "quarter_turns"),
-        ({"augmentation": "flip"}, "a tuple out of"),
+        ({"augmentation": "flip"}, "augmentation='flip' .* a tuple out of"),
+        ({"augmentation": None}, "a tuple out of"),
+        ({"augmentation": [["flip"]]}, "a tuple out of"),
+        ({"batch_size": 32.0}, "batch_size=32.0"),
+        ({"base_lr": "1e-3"}, "base_lr='1e-3' is out of range"),
+        ({"base_lr": None}, "base_lr=None"),
+        ({"patience": 1.5}, "None or a whole number"),
+        ({"patience": "3"}, "None or a whole number"),
+        ({"seed": 0.5}, "seed=0.5 is out of range: use a whole number"),
+        ({"cache_limit_gb": math.inf}, "cache_limit_gb=inf"),
+        ({"keep_best": "no"}, "True or False"),
+        ({"device": 0}, "'cpu'"),
     ],
     ids=str,
 )
@@ -46,6 +58,10 @@ def test_settings_are_frozen_and_can_be_keys():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().epochs = 3
     assert len({Settings(), Settings(), Settings(augmentation=["flip"])}) == 2
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert Settings(epochs=numpy.int64(3)).digest == Settings(epochs=3).digest
 
 
 OTHER = {
@@ -105,6 +121,8 @@ def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch):
     for absent in ("cuda", "mps", "tpu"):
         with pytest.raises(ValueError, match=f"'{absent}' is not available here; present: .'cpu'"):
             pick_device(absent)
+    with pytest.raises(ValueError, match="'cpu:x' is not a name of a device: use 'cpu'"):
+        pick_device("cpu:x")
 
 
 @given(st.integers(0, 2**56 - 1))

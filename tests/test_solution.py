@@ -1,12 +1,15 @@
 """The headless lab: all parts leave their files, an interrupted one goes on, bad input is told first."""
 
+import json
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import labutils.parts.core
 import solution
@@ -14,7 +17,7 @@ from labutils.files import read_json, write_json
 from labutils.parts import CORE, PARTS
 from labutils.plan import Plan
 from labutils.report import write_report
-from labutils.runs import Run
+from labutils.runs import Run, open_domain
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +53,9 @@ def test_every_part_leaves_a_table_and_a_picture_and_a_section(plan, names):
     for said in ("Device: cpu", "torch ", "Seeds: 0, 1", " s*"):
         assert said in report
     assert "nan" not in report
+    if "features" in names:  # the head of these pictures, with an output for each class
+        (head,) = [line.split("|") for line in report.splitlines() if line.startswith("| head ")]
+        assert int(head[4]) == len(plan.domain.classes)
 
 
 def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):
@@ -89,6 +95,77 @@ def test_outputs_of_another_version_are_left_alone(plan):
     assert read_json(plan.outputs / "lab.json") == {"version": "0.0.1"}
 
 
+def test_a_plan_that_comes_back_gets_its_own_tables_and_figures_without_training(plan, monkeypatch):
+    first = write_report(plan, ["features"]).read_text()
+    kept = (plan.outputs / "feature_extraction.csv").read_text()
+    write_report(replace(plan, epochs=1), ["features"])
+    assert (plan.outputs / "feature_extraction.csv").read_text() != kept
+    (plan.outputs / "feature_extraction.png").unlink()
+    monkeypatch.setattr(Run, "execute", lambda self: pytest.fail("done again"))
+    again = write_report(plan, ["features"]).read_text()
+    assert (plan.outputs / "feature_extraction.csv").read_text() == kept
+    assert (plan.outputs / "feature_extraction.png").exists()
+    assert again.split("\n*")[0] == first.split("\n*")[0]
+
+
+def test_the_report_keeps_the_parts_of_this_plan_that_were_done_before(plan):
+    write_report(plan, ["features"])
+    assert "## 1 ·" in write_report(plan, ["memory"]).read_text()
+    assert "## 1 ·" not in write_report(replace(plan, epochs=1), ["memory"]).read_text()
+
+
+def test_damaged_records_are_made_anew(plan):
+    write_report(plan, ["features"])
+    for damaged in ("{}", "[]", "nul"):
+        for file in (*plan.outputs.glob("parts/*.json"), *plan.outputs.glob("runs/*.json")):
+            file.write_text(damaged)
+        assert "## 1 ·" in write_report(plan, ["features"]).read_text()
+    for damaged in ("{}", "[]"):
+        write_json(plan.outputs / "lab.json", json.loads(damaged))
+        with pytest.raises(ValueError, match="version None of the lab.*--outputs"):
+            write_report(plan, ["features"])
+
+
+def test_the_capstone_mirrors_no_digits_and_obeys_the_device(plan, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    def recipes(*_, **options):
+        raise Asked(options)
+
+    monkeypatch.setattr(labutils.parts.further, "try_recipes", recipes)
+    for domain, allowed in {"digits": ["crop"], "solar": ["flip", "vertical_flip"]}.items():
+        with pytest.raises(Asked) as asked:
+            PARTS["capstone"](replace(plan, domain=domain, device="cpu"))
+        (options,) = asked.value.args
+        assert list(options["augmentation"]) == allowed and options["device"] == "cpu"
+
+
+def test_outputs_that_are_a_file_are_left_alone(plan):
+    plan.outputs.write_text("mine")
+    with pytest.raises(ValueError, match="is a file, not a folder.*--outputs"):
+        write_report(plan, ["features"])
+    assert plan.outputs.read_text() == "mine"
+
+
+def test_pictures_of_ones_own_are_never_taken_for_a_domain_of_that_name(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / "digits" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("L", (40, 40), 10 * i).save(tmp_path / "digits" / name / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    given = Namespace(
+        backbone="efficientnet_lite0", device="cpu", seeds=1, quick=True, image_size=32, workers=None, domain="solar",
+        data="digits", outputs=Path("outputs"),
+    )  # fmt: skip
+    own = Plan.from_arguments(given)
+    assert own.domain == str(tmp_path / "digits") and len(open_domain(own.domain, 32).classes) == 2
+    assert len(open_domain("digits", 32).classes) == 10, "a name is a name, whatever lies here"
+    for wrong in ("solar", "", "digits/a/0.png"):
+        with pytest.raises((ValueError, OSError)):
+            Plan.from_arguments(Namespace(**{**vars(given), "data": wrong}))
+
+
 def run_solution(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, ROOT / "solution.py", *arguments], capture_output=True, text=True, timeout=300
@@ -104,6 +181,8 @@ def run_solution(*arguments: str) -> subprocess.CompletedProcess:
         (("--image-size", "8"), "image_size"),
         (("--device", "tpu"), "not available"),
         (("--seeds", "0"), "at least 1"),
+        (("--image-size", "0"), "image_size=0"),
+        (("--workers", "0"), "at least 1 process"),
     ],
 )
 def test_bad_input_is_one_clear_line_before_any_training(arguments, said, tmp_path, monkeypatch, capsys):
@@ -122,8 +201,6 @@ def test_a_program_that_fails_says_so_to_the_shell(tmp_path):
 
 @pytest.mark.slow
 def test_own_pictures_from_the_command_line(tmp_path):
-    from PIL import Image
-
     for number, (name, color) in enumerate({"red": (200, 30, 30), "blue": (30, 30, 200)}.items()):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         for i in range(12):

@@ -9,7 +9,7 @@ import torch
 from helpers import changed, numbers, pixels, snapshot
 from torch import nn
 
-from labutils import Settings, Stage, evaluate, fit, freeze_all_but, partial_finetune
+from labutils import Settings, Stage, evaluate, fit, freeze_all_but, lr_finder, partial_finetune
 
 
 def sgd(net, rate: float = 1e-3) -> torch.optim.SGD:
@@ -123,6 +123,20 @@ def test_evaluate_knows_its_splits(tiny_net, tiny_domain):
         evaluate(tiny_net(), tiny_domain, "testing")
 
 
+def test_what_is_no_model_no_domain_or_no_settings_is_told_with_the_remedy(tiny_net, tiny_domain):
+    net = tiny_net()
+    for run in (fit, evaluate, lr_finder):
+        with pytest.raises(
+            TypeError, match="a Sequential, not a network of named groups: make one with build"
+        ):
+            run(nn.Sequential(nn.Flatten(), nn.Linear(3072, 3)), tiny_domain)
+        with pytest.raises(TypeError, match="as str, not as a Domain: open them with load or folder"):
+            run(net, "solar")
+    with pytest.raises(TypeError, match="settings is a tuple, not Settings: a plan goes to stages="):
+        fit(net, tiny_domain, (Stage(("head",), 1, 1e-3),))
+    assert len(fit(net, tiny_domain, Settings(batch_size=30), Stage(("head",), 1, 1e-3))) == 1
+
+
 def test_fit_leaves_the_network_in_evaluation_mode_with_the_last_stage_trainable(any_net, tiny_domain):
     net = any_net()
     fit(
@@ -144,6 +158,8 @@ def test_nothing_to_train_and_too_few_outputs_are_told_before_training(tiny_net,
     before = snapshot(net)
     with pytest.raises(ValueError, match="3 classes but the head only 2 outputs: build .* num_classes=3"):
         fit(net, tiny_domain)
+    with pytest.raises(ValueError, match="3 classes but the head only 2 outputs"):
+        evaluate(net, tiny_domain)
     assert not changed(before, net)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from labutils.domains.splits import DataError, choose
 from labutils.domains.streamed import StreamedPictures
+from labutils.settings import is_whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,6 +69,11 @@ class Domain:
                 f"{self.name}: images must be uint8 of shape (N, 1 or 3, S, S), not {self.images.dtype} of "
                 f"shape {shape}. Scale to 0–255, convert with .to(torch.uint8) and put the channels second"
             )
+        for name in ("labels", "train", "validation", "test"):
+            if not isinstance(given := getattr(self, name), Tensor):
+                raise DataError(
+                    f"{self.name}: {name} must be a tensor, not a {type(given).__name__}: use torch.tensor({name})"
+                )
         if self.labels.dtype != torch.int64 or tuple(self.labels.shape) != shape[:1]:
             raise DataError(
                 f"{self.name}: labels must be int64 of shape ({shape[0]},), one for each picture, "
@@ -171,9 +177,9 @@ class Domain:
         Domain('digits': 5000 grey pictures of 128 px, 10 classes, 50 train / 750 validation / 1250 test)
         """
         least, most = len(self.labels[self.train].unique()), len(self.train)
-        if not least <= n <= most:
+        if not (is_whole(n) and least <= n <= most):
             raise DataError(
-                f"{self.name}: n={n} labelled pictures cannot be chosen: n must be from {least} "
+                f"{self.name}: n={n!r} labelled pictures cannot be chosen: n must be a whole number from {least} "
                 f"(one per class) to {most} (the whole training split)"
             )
         return replace(self, train=choose(self.train, self.labels, n, seed))

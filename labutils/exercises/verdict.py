@@ -48,5 +48,5 @@ def _matches(answer: Any, pattern: Callable[[Any], bool] | float | str) -> bool:
         if isinstance(pattern, str):
             return str(answer).strip().lower() == pattern.lower()
         return math.isclose(float(answer), pattern, rel_tol=0.01)
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError):
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError):
         return False  # an answer of another kind matches nothing

@@ -23,7 +23,8 @@ def feature_extraction(plan: Plan) -> str:
     """1 · A new head on frozen features"""
     from labutils.plots import plot_history
 
-    model = build_feature_extractor(plan.backbone, 2)
+    classes = open_domain(plan.domain, plan.image_size).classes
+    model = build_feature_extractor(plan.backbone, len(classes))
     runs = [plan.run(FEATURES, seed) for seed in plan.seeds]
     results = run_all(runs, plan.store, plan.workers, "Feature extraction")
     history = pd.concat(
@@ -33,7 +34,10 @@ def feature_extraction(plan: Plan) -> str:
         plan,
         "feature_extraction",
         history,
-        plot_history(history[history["seed"] == plan.seeds[0]], f"{plan.title}; the first is shown"),
+        plot_history(
+            history[history["seed"] == plan.seeds[0]],
+            plan.title + "; the first is shown" * (len(plan.seeds) > 1),
+        ),
     )
     end = intervals(pd.DataFrame(results).assign(part=1), ["part"]).iloc[0]
     unmoved = all(result["frozen_unmoved"] for result in results)
@@ -151,8 +155,9 @@ def transfer_or_scratch(plan: Plan) -> str:
         else "never"
     )
     return (
-        f"Same pictures, same {curves['step'].max()} steps, same augmentation; the rate from scratch is the best of "
-        f"{', '.join(f'{rate:g}' for rate in plan.scratch_rates)} on validation. The pretrained network ends "
+        f"Same pictures, same {curves['step'].max()} steps, same augmentation; the rate from scratch is "
+        f"{'the best on validation of ' * (len(plan.scratch_rates) > 1)}"
+        f"{', '.join(f'{rate:g}' for rate in plan.scratch_rates)}. The pretrained network ends "
         f"**{100 * lead:.1f} points** ahead on the test pictures. It reaches the final validation accuracy of scratch {matched}; "
         f"scratch reaches that of transfer in {reached} of {len(plan.seeds)} runs.\n\n"
         f"{markdown(tests.reset_index())}\n\n![Validation accuracy over steps for both starts](transfer_or_scratch.png)"
@@ -194,7 +199,7 @@ def domain_gap(plan: Plan) -> str:
     means, worth = intervals(table, ["domain", "strategy", "labels"]), effective_data(table)
     with whole_file(plan.outputs / "effective_data.csv") as path:
         worth.to_csv(path, index=False)
-    keep(plan, "domain_gap", table, plot_domain_gap(means, DISTANCE))
+    keep(plan, "domain_gap", table, plot_domain_gap(means, DISTANCE if plan.gap_labels else {}))
     shown = worth.assign(
         accuracy=worth["accuracy"].map("{:.1%}".format),
         scratch_labels=(worth["bound"] + " " + worth["scratch_labels"].astype(str)).str.strip(),

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import pandas as pd
 
 from labutils.backbones import build_feature_extractor
+from labutils.experiments import augmentation_for
 from labutils.forgetting import ForgettingRun, method_means, pareto, trade_off
 from labutils.memory import held_by_a_step, memory_costs, training_memory
 from labutils.parts.written import keep, percent
@@ -87,10 +88,14 @@ def capstone(plan: Plan) -> str:
         recipes,
         plan.domain,
         backbone=plan.backbone,
+        augmentation=[
+            name for name in augmentation_for(plan.domain) if name != "quarter_turns"
+        ],  # see MIRRORS
         labels=plan.labels,
         seeds=plan.seeds,
         store=plan.store,
         workers=plan.workers,
+        device=plan.device,
     )
     keep(
         plan,
