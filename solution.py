@@ -10,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from labutils.distributed import process_group
-from labutils.parts import CORE, PARTS
-from labutils.plan import Plan
-from labutils.report import write_report
+from labutils.headless.parts import CORE, PARTS
+from labutils.headless.plan import Plan
+from labutils.headless.report import write_report
+from labutils.runtime.distributed import process_group
 
 
 def main() -> int:

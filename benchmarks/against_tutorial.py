@@ -25,8 +25,8 @@ from tqdm.auto import tqdm
 from tutorial_loop import train_model
 
 from labutils import Settings, build_feature_extractor, evaluate, fit
-from labutils.backbones import BACKBONES, fill
-from labutils.domains import load
+from labutils.data import load
+from labutils.networks.backbones import BACKBONES, fill
 
 NAME = "efficientnet_lite0"
 CONDITIONS = ("pictures", "image_size", "epochs", "threads")

@@ -23,8 +23,8 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from labutils import ActivationCache, Settings, Stage, build_feature_extractor, discriminative_lr_optimizer
-from labutils.domains import load
-from labutils.trainer import Trainer
+from labutils.data import load
+from labutils.training.trainer import Trainer
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ from labutils import (
     partial_finetune,
     run_all,
 )
-from labutils.experiments import augmentation_for, tuned
-from labutils.files import read_json, write_json
-from labutils.memory import held_by_a_step, memory_costs
-from labutils.runs import open_domain
+from labutils.analysis.training_memory import held_by_a_step, memory_costs
+from labutils.experiments.comparisons import augmentation_for, tuned
+from labutils.experiments.runs import open_domain
+from labutils.runtime.files import read_json, write_json
 
 RATES = (1e-3, 3e-3, 1e-2)
 EPOCHS = 8

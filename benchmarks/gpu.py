@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from labutils import Domain, Settings, Stage, build_feature_extractor, freeze_all_but
-from labutils.trainer import Trainer
+from labutils.training.trainer import Trainer
 
 CLASSES = tuple("abcdefghij")
 

@@ -15,19 +15,20 @@ from efficiency import levers as try_levers
 from provenance import provenance, save
 
 from labutils import build_feature_extractor, fit, load, load_backbone, partial_finetune
-from labutils.agreement import agreement, known_pictures
-from labutils.experiments import domain_gap_experiment
-from labutils.files import read_json, write_json
-from labutils.forgetting import ForgettingRun, trade_off
-from labutils.measured import measured
-from labutils.rate_trials import rates_around_suggestion
-from labutils.recipes import EPOCHS, FASTER, LABELS, augmentation_ablation, more_labels
-from labutils.recipes import capstone as try_recipes
-from labutils.runs import FEATURES, Run, Strategy, run_all
-from labutils.settings import Settings, pick_device
-from labutils.surface import surface_run
-from labutils.surgical import ADAPTING, at_best_rate, surgical_experiment
-from labutils.tables import runs_table
+from labutils.analysis.agreement_with_original import agreement, known_pictures
+from labutils.course.measured_tables import measured
+from labutils.experiments.capstone import EPOCHS, FASTER, LABELS, augmentation_ablation, more_labels
+from labutils.experiments.capstone import capstone as try_recipes
+from labutils.experiments.comparisons import domain_gap_experiment
+from labutils.experiments.depth_decay_grid import surface_run
+from labutils.experiments.forgetting_trade_off import ForgettingRun, trade_off
+from labutils.experiments.range_test_trials import rates_around_suggestion
+from labutils.experiments.runs import FEATURES, Run, Strategy, run_all
+from labutils.experiments.statistics import runs_table
+from labutils.experiments.surgical_finetuning import ADAPTING, at_best_rate, surgical_experiment
+from labutils.runtime.devices import pick_device
+from labutils.runtime.files import read_json, write_json
+from labutils.training.settings import Settings
 
 SEEDS = (0, 1, 2)
 OUTCOMES = ("validation_accuracy", "test_accuracy", "seconds")

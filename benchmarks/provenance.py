@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from labutils.files import whole_file, write_json
+from labutils.runtime.files import whole_file, write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("torch", "torchvision", "timm", "transfer-learning-lab")

@@ -23,9 +23,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
 from labutils import Run, Settings, Stage, build_feature_extractor, fit, load, run_all
-from labutils.distributed import add_gradients, is_main, process_group, share
-from labutils.files import whole_file
-from labutils.runs import PARTIAL
+from labutils.experiments.runs import PARTIAL
+from labutils.runtime.distributed import add_gradients, is_main, process_group, share
+from labutils.runtime.files import whole_file
 
 SIZE, LABELS, BATCH = 64, 256, 64
 TRAINED = {"head alone": 1, "last 3 groups": 3, "all groups": 9}

@@ -23,7 +23,7 @@ from provenance import provenance, save
 from tqdm.auto import tqdm
 
 from labutils import Settings, build_feature_extractor, evaluate, folder, load
-from labutils.domains import pictures
+from labutils.data import decoding
 
 SIZES = (100, 1_000, 10_000, 100_000)
 ORIGINALS, ORIGINAL_SIZE, IMAGE_SIZE = 1_000, 256, 64
@@ -56,7 +56,7 @@ def repeat(originals: list[Path], path: Path, count: int) -> None:
 def measure(path: Path, how: str) -> dict:
     """Open the folder and evaluate a network on it, in this process. Times in seconds, memory in MB of 1e6 bytes."""
     if how == "streamed":
-        pictures.MOST_BYTES = STREAM_BEYOND
+        decoding.MOST_BYTES = STREAM_BEYOND
     torch.set_num_threads(1)
     settings = Settings(device="cpu")
     model = build_feature_extractor(num_classes=2)

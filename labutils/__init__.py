@@ -1,16 +1,53 @@
 """Helpers of the transfer-learning lab: a network is a sequence of named layer groups."""
 
-from labutils.activation_cache import ActivationCache
-from labutils.adapters import add_adapters, merge_adapters
-from labutils.backbones import BACKBONES, WeightsError, build_feature_extractor, load_backbone
-from labutils.domains import Domain, folder, load
-from labutils.experiments import compare_transfer_vs_scratch, domain_gap_experiment
-from labutils.freezing import Stage, freeze_all_but, partial_finetune
-from labutils.groups import LayerGroups
-from labutils.lr_finder import RangeTest, lr_finder
-from labutils.optimizers import discriminative_lr_optimizer, group_rates
-from labutils.runs import Run, Strategy, run_all
-from labutils.settings import Settings, pick_device
-from labutils.tables import effective_data, intervals
-from labutils.trainer import Evaluation, TrainingDiverged
-from labutils.training import evaluate, fit
+from labutils.data import Domain, folder, load
+from labutils.experiments.comparisons import compare_transfer_vs_scratch, domain_gap_experiment
+from labutils.experiments.runs import Run, Strategy, run_all
+from labutils.experiments.statistics import effective_data, intervals
+from labutils.networks.adapters import add_adapters, merge_adapters
+from labutils.networks.backbones import BACKBONES, WeightsError, build_feature_extractor, load_backbone
+from labutils.networks.freezing import freeze_all_but
+from labutils.networks.groups import LayerGroups
+from labutils.runtime.devices import pick_device
+from labutils.training.activation_cache import ActivationCache
+from labutils.training.evaluation import Evaluation, evaluate
+from labutils.training.loop import fit
+from labutils.training.optimizers import discriminative_lr_optimizer, group_rates
+from labutils.training.range_test import RangeTest, lr_finder
+from labutils.training.settings import Settings
+from labutils.training.stages import Stage, partial_finetune
+from labutils.training.trainer import TrainingDiverged
+
+__all__ = [
+    "ActivationCache",
+    "BACKBONES",
+    "Domain",
+    "Evaluation",
+    "LayerGroups",
+    "RangeTest",
+    "Run",
+    "Settings",
+    "Stage",
+    "Strategy",
+    "TrainingDiverged",
+    "WeightsError",
+    "add_adapters",
+    "build_feature_extractor",
+    "compare_transfer_vs_scratch",
+    "discriminative_lr_optimizer",
+    "domain_gap_experiment",
+    "effective_data",
+    "evaluate",
+    "fit",
+    "folder",
+    "freeze_all_but",
+    "group_rates",
+    "intervals",
+    "load",
+    "load_backbone",
+    "lr_finder",
+    "merge_adapters",
+    "partial_finetune",
+    "pick_device",
+    "run_all",
+]

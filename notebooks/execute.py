@@ -12,7 +12,7 @@ import conftest  # noqa: F401 (no progress bars, one thread: as in the tests)
 import nbformat
 from nbclient import NotebookClient
 
-from labutils.files import whole_file
+from labutils.runtime.files import whole_file
 
 HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

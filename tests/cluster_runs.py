@@ -10,7 +10,7 @@ import torch
 from helpers import CLASSES, coloured_patterns, cut_tiny, make_tiny, numbers
 
 from labutils import LayerGroups, Settings, Strategy, fit
-from labutils.runs import FEATURES
+from labutils.experiments.runs import FEATURES
 
 SETTINGS = Settings(epochs=2, batch_size=8, base_lr=0.01, device="cpu")
 

@@ -5,7 +5,7 @@ import torch
 from helpers import CLASSES, TINY, coloured_patterns, with_statistics
 
 from labutils import build_feature_extractor
-from labutils.backbones import BACKBONES
+from labutils.networks.backbones import BACKBONES
 
 # One thread: networks this small gain nothing from two, and where another program wants the cores too, two
 # threads that wait for each other at every layer were measured to be twenty times slower.

@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 
 from labutils import Domain, LayerGroups, Settings, Stage, freeze_all_but
-from labutils.extra_loss import ExtraLoss
-from labutils.trainer import Trainer
+from labutils.training.extra_loss import ExtraLoss
+from labutils.training.trainer import Trainer
 
 SHORT = Settings(epochs=2, batch_size=10, base_lr=1e-3, keep_best=False)
 

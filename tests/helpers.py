@@ -1,10 +1,11 @@
 """Small things that several test files share."""
 
+import pandas as pd
 import torch
 from torch import nn
 
 from labutils import Domain
-from labutils.backbones import Backbone
+from labutils.networks.backbones import Backbone
 
 CLASSES = 3
 
@@ -109,3 +110,21 @@ def norms(module: nn.Module) -> list[nn.Module]:
 def numbers(history) -> list[dict]:
     """The rows of a history without the time they took, which no two runs share."""
     return history.drop(columns="seconds").to_dict("records")
+
+
+# Costs of a network of two groups, as `memory_costs` gives them, in bytes that are easy to add up
+TWO_GROUPS = pd.DataFrame(
+    {
+        "group": ["stem", "head"],
+        "weights": [10.0, 4.0],
+        "trainable": [8.0, 4.0],
+        "largest": [8.0, 4.0],
+        **{"kept_fixed": 0.0, "kept_each": [5.0, 1.0], "input_fixed": 0.0, "input_each": [1.0, 2.0]},
+        **{
+            "forward_fixed": 0.0,
+            "forward_each": [4.0, 2.0],
+            "step_fixed": [8.0, 4.0],
+            "step_each": [9.0, 3.0],
+        },
+    }
+)

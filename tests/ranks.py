@@ -23,11 +23,11 @@ from labutils import (
     partial_finetune,
     run_all,
 )
-from labutils.activation_cache import weights_digest
-from labutils.backbones import BACKBONES
-from labutils.distributed import process_group, rank
+from labutils.experiments.runs import FEATURES, SCRATCH, Run
 from labutils.forgetting import L2SP
-from labutils.runs import FEATURES, SCRATCH, Run
+from labutils.networks.backbones import BACKBONES
+from labutils.runtime.distributed import process_group, rank
+from labutils.training.activation_cache import weights_digest
 
 DOMAIN = coloured_patterns()
 # 30 pictures in batches of 8: the last has 6, and a part of a batch may have none.

@@ -17,8 +17,8 @@ from benchmarks.elpv.runs import CUT, IMAGE_SIZE, SETTINGS, SPLITS, fill, finish
 from benchmarks.elpv.training import Recipe
 from benchmarks.provenance import provenance, save
 from labutils import intervals
-from labutils.executors import default_workers, open_executor
-from labutils.files import whole_file
+from labutils.experiments.executors import default_workers, open_executor
+from labutils.runtime.files import whole_file
 
 PROBES = tuple(Recipe(f"linear probe, C {c}", epochs=0, probe_c=c) for c in (0.1, 0.3, 1.0, 3.0))
 TUNED = Recipe("last groups", epochs=5)

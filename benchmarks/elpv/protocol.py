@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from labutils.domains.solar import read_rows
+from labutils.data.solar import read_rows
 
 TEST, VALIDATION = 0.25, 0.2  # of all cells; of those that are left for training
 KINDS = ("mono", "poly")
@@ -48,7 +48,7 @@ class Cells:
 
 
 def read_cells() -> Cells:
-    """All 2,624 cells of the installed ``elpv-dataset``, in the order of `labutils.domains.load("solar")`."""
+    """All 2,624 cells of the installed ``elpv-dataset``, in the order of `labutils.data.load("solar")`."""
     names, probabilities, kinds = zip(*read_rows(), strict=True)
     return Cells(np.array(names), np.array(probabilities, dtype=float), np.array(kinds))
 

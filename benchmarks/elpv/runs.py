@@ -10,7 +10,7 @@ from benchmarks.elpv.protocol import measures, read_cells, splits
 from benchmarks.elpv.training import Recipe, train_and_score
 from benchmarks.elpv.views import ViewTables
 from labutils import Settings, build_feature_extractor, load
-from labutils.files import data_folder, read_json, write_json
+from labutils.runtime.files import data_folder, read_json, write_json
 
 IMAGE_SIZE, CUT = 224, "layer5"
 SETTINGS = Settings(device="cpu")  # float32: bfloat16 is slower on CPUs without instructions for it

@@ -15,12 +15,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from benchmarks.elpv.protocol import Cells
 from benchmarks.elpv.views import VIEWS, ViewTables
 from labutils import Settings, discriminative_lr_optimizer
-from labutils.activation_cache import autocast, pictures_per_pass
-from labutils.files import whole_file
-from labutils.freezing import freeze_all_but
-from labutils.groups import LayerGroups, inference
-from labutils.optimizers import schedule_shape
-from labutils.settings import derived_seed
+from labutils.networks.freezing import freeze_all_but
+from labutils.networks.groups import LayerGroups, inference
+from labutils.runtime.files import whole_file
+from labutils.runtime.seeds import derived_seed
+from labutils.training.activation_cache import autocast, pictures_per_pass
+from labutils.training.schedule import schedule_shape
 
 CPU = torch.device("cpu")
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from labutils.activation_cache import autocast, pictures_per_pass, weights_digest
-from labutils.domains import Domain
-from labutils.files import whole_file
-from labutils.groups import LayerGroups, inference
-from labutils.progress import progress_bar
-from labutils.settings import Settings
+from labutils.data import Domain
+from labutils.networks.groups import LayerGroups, inference
+from labutils.runtime.files import whole_file
+from labutils.runtime.progress import progress_bar
+from labutils.training.activation_cache import autocast, pictures_per_pass, weights_digest
+from labutils.training.settings import Settings
 
 VIEWS = 4  # quarter turns are left out: every picture shows its cell with the busbars upright
 

@@ -16,7 +16,7 @@ from benchmarks.peers.rates import rate
 from benchmarks.peers.tasks import Conditions, Job
 from benchmarks.peers.turns import take_turns
 from benchmarks.provenance import save
-from labutils.files import data_folder
+from labutils.runtime.files import data_folder
 
 QUICK = replace(Conditions(), pictures=64, validation=32, range_batch_size=4)
 

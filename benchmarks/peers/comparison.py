@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from labutils.tables import leads
+from labutils.experiments.statistics import leads
 
 AIMS = {"head": 8.0, "mixed": 2.0, "full": 1.0, "range_head": 1.0, "range_full": 1.0}  # times faster
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labutils.lr_finder import suggest
+from labutils.training.range_test import suggest
 
 RATES = np.geomspace(1e-7, 10, 100)  # fastai's range
 DRAWS = 20
@@ -14,7 +14,7 @@ Rule = Callable[[np.ndarray, np.ndarray], float | None]  # rates, losses -> sugg
 
 
 def lab_rule(name: str) -> Rule:
-    """The suggestion of that name that `labutils.lr_finder` gives, None where it gives a reason instead."""
+    """The suggestion of that name that `labutils.training.range_test` gives, None where it gives a reason instead."""
     return lambda rates, losses: suggest(rates, losses)[1].get(name)
 
 

@@ -11,7 +11,7 @@ from benchmarks.peers.contenders import CONTENDERS, TRAININGS, origin
 from benchmarks.peers.tasks import HEAD_RATE, Conditions, Job
 from benchmarks.peers.turns import take_turns
 from benchmarks.provenance import RESULTS, save
-from labutils.files import data_folder
+from labutils.runtime.files import data_folder
 
 TRIED = {"head": (1e-3, 3e-3, 1e-2), "mixed": (3e-4, 1e-3, 3e-3), "full": (3e-4, 1e-3, 3e-3)}
 SEEDS = (100,)  # none of the comparison

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks.peers.tasks import TASKS
 from benchmarks.provenance import RESULTS
-from labutils.files import read_json, whole_file
+from labutils.runtime.files import read_json, whole_file
 
 
 def speed(table: pd.DataFrame) -> pd.DataFrame:

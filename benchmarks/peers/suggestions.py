@@ -32,8 +32,8 @@ from labutils import (
     load,
     lr_finder,
 )
-from labutils.domains.splits import choose
-from labutils.files import data_folder, read_json, write_json
+from labutils.data.splits import choose
+from labutils.runtime.files import data_folder, read_json, write_json
 
 SEEDS = (0, 1, 2)
 LABELS, VALIDATION, IMAGE_SIZE = 192, 192, 64

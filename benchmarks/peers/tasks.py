@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from labutils.backbones import BACKBONES, fill
-from labutils.domains import Domain, load
-from labutils.domains.splits import choose
+from labutils.data import Domain, load
+from labutils.data.splits import choose
+from labutils.networks.backbones import BACKBONES, fill
 
 BACKBONE = "efficientnet_lite0"
 WEIGHT_DECAY = 1e-4

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from benchmarks.peers.tasks import Job
-from labutils.files import PROJECT, read_json, write_json
+from labutils.runtime.files import PROJECT, read_json, write_json
 
 # Everybody computes on the CPU, whatever else there is.
 SURROUNDINGS = {"CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": "torch", "LAB_PROGRESS": "off"}

@@ -8,4 +8,3 @@ from labutils.forgetting.metrics import average_accuracy, backward_transfer, for
 from labutils.forgetting.pull import EWC, L2SP, Anchor
 from labutils.forgetting.rehearsal import Buffer, Rehearsal
 from labutils.forgetting.tasks import TaskSequence, new_head, probe
-from labutils.forgetting.trade_off import STRENGTHS, ForgettingRun, trade_off

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from labutils.activation_cache import autocast, pictures_per_pass
-from labutils.domains.streamed import ReadAhead
-from labutils.extra_loss import ExtraLoss, digest
-from labutils.groups import LayerGroups, inference
+from labutils.data.streaming import ReadAhead
+from labutils.networks.groups import LayerGroups, inference
+from labutils.training.activation_cache import autocast, pictures_per_pass
+from labutils.training.extra_loss import ExtraLoss, digest
 
 
 class LearningWithoutForgetting(ExtraLoss):

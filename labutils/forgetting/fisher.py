@@ -3,12 +3,12 @@
 import torch
 from torch.func import functional_call, grad, vmap
 
-from labutils.domains import Domain
-from labutils.domains.streamed import ReadAhead
-from labutils.extra_loss import body
-from labutils.groups import LayerGroups, inference
-from labutils.progress import progress_bar
-from labutils.settings import derived_seed
+from labutils.data import Domain
+from labutils.data.streaming import ReadAhead
+from labutils.networks.groups import LayerGroups, inference
+from labutils.runtime.progress import progress_bar
+from labutils.runtime.seeds import derived_seed
+from labutils.training.extra_loss import body
 
 ANSWERS = ("sampled", "all", "labels")
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from torch import nn
 
-from labutils.agreement import between
-from labutils.domains import Domain
-from labutils.groups import LayerGroups
-from labutils.settings import Settings
-from labutils.training import evaluate
+from labutils.analysis.agreement_with_original import between
+from labutils.data import Domain
+from labutils.networks.groups import LayerGroups
+from labutils.training.evaluation import evaluate
+from labutils.training.settings import Settings
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 

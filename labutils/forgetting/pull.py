@@ -8,11 +8,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from labutils.domains import Domain
-from labutils.extra_loss import ExtraLoss, body, copied, digest
-from labutils.files import whole_file
+from labutils.data import Domain
 from labutils.forgetting.fisher import diagonal_fisher
-from labutils.groups import LayerGroups
+from labutils.networks.groups import LayerGroups
+from labutils.runtime.files import whole_file
+from labutils.training.extra_loss import ExtraLoss, body, copied, digest
 
 Tensors = dict[str, torch.Tensor]
 

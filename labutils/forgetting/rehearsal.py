@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from labutils.activation_cache import Inputs, autocast
-from labutils.distributed import world_size
-from labutils.domains import Domain
-from labutils.extra_loss import ExtraLoss, digest
-from labutils.settings import derived_seed
+from labutils.data import Domain
+from labutils.runtime.distributed import world_size
+from labutils.runtime.seeds import derived_seed
+from labutils.training.activation_cache import Inputs, autocast
+from labutils.training.extra_loss import ExtraLoss, digest
 
 
 @dataclass(frozen=True)

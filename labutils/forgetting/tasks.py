@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 from torch import nn
 
-from labutils.activation_cache import ActivationCache
-from labutils.domains import Domain
-from labutils.extra_loss import ExtraLoss
-from labutils.freezing import freeze_all_but, partial_finetune
-from labutils.groups import LayerGroups
-from labutils.settings import Settings, seeded
-from labutils.trainer import Evaluation
-from labutils.training import evaluate, fit
+from labutils.data import Domain
+from labutils.networks.freezing import freeze_all_but
+from labutils.networks.groups import LayerGroups
+from labutils.runtime.seeds import seeded
+from labutils.training.activation_cache import ActivationCache
+from labutils.training.evaluation import Evaluation, evaluate
+from labutils.training.extra_loss import ExtraLoss
+from labutils.training.loop import fit
+from labutils.training.settings import Settings
+from labutils.training.stages import partial_finetune
 
 
 class TaskSequence:

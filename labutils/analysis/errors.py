@@ -1,0 +1,63 @@
+"""Which pictures were answered wrongly, how sure the network was of it, and which stand in two splits at once."""
+
+import hashlib
+from collections import defaultdict
+
+import pandas as pd
+import torch
+
+from labutils.data import Domain
+from labutils.training.evaluation import Evaluation
+
+
+def most_wrong(seen: Evaluation, ids: torch.Tensor) -> pd.DataFrame:
+    """The wrong answers, the surest first.
+
+    Parameters
+    ----------
+    seen : Evaluation
+    ids : Tensor of int64, shape (N,)
+        Sample ids of the evaluated split, such as ``domain.test``.
+
+    Returns
+    -------
+    DataFrame
+        A row a mistake: id, label, answer (numbers of classes), sure (probability of the answer), right (that of the
+        label), both 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        Ids of another split: as many are needed as answers.
+    """
+    if len(ids) != len(seen.labels):
+        raise ValueError(
+            f"{len(seen.labels)} answers but {len(ids)} ids: give the ids of the split that was evaluated"
+        )
+    probabilities = seen.logits.double().softmax(1)
+    sure, answers = probabilities.max(1)
+    right = probabilities.gather(1, seen.labels[:, None]).squeeze(1)
+    columns = {"id": ids, "label": seen.labels, "answer": answers, "sure": sure, "right": right}
+    table = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+    wrong = table[table["label"] != table["answer"]]
+    return wrong.sort_values("right", kind="stable").reset_index(drop=True)
+
+
+def twins_across_splits(domain: Domain) -> list[tuple[int, ...]]:
+    """Sample ids of pictures that are equal to the last pixel and do not stand in the same split.
+
+    Such a picture of the test is one that the network has seen, or that a choice was made on.
+
+    Returns
+    -------
+    list of tuple of int
+        One tuple for each such picture. Empty is good; copies that were scaled or saved anew are not found.
+    """
+    places = defaultdict(list)
+    for split in (domain.train, domain.validation, domain.test):
+        same = defaultdict(list)
+        for number in split.tolist():
+            same[hashlib.sha256(domain.images[number].contiguous().numpy()).digest()].append(number)
+        for digest, numbers in same.items():
+            places[digest].append(numbers)
+    return [tuple(sum(groups, [])) for groups in places.values() if len(groups) > 1]

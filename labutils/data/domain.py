@@ -1,0 +1,185 @@
+"""One small type for every data set: pictures as bytes, labels, names, and three disjoint splits."""
+
+import hashlib
+import textwrap
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from labutils.data.splits import DataError, choose
+from labutils.data.streaming import StreamedPictures
+from labutils.runtime.checks import is_whole
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Domain:
+    """A labelled set of pictures, split into training, validation and test.
+
+    The pictures are raw bytes: each backbone applies its own mean and standard deviation.
+
+    Parameters
+    ----------
+    name : str
+        What the set is called in tables and plots.
+    images : Tensor of uint8, or StreamedPictures, shape (N, C, S, S)
+        Square pictures; C is 1 (grey) or 3 (red, green, blue). More than fit into memory are read from their files
+        as needed.
+    labels : Tensor of int64, shape (N,)
+        Class of each picture, from 0 to ``len(classes) - 1``.
+    classes : tuple of str
+        At least two class names.
+    train, validation, test : Tensor of int64
+        Sample ids, that is row numbers of ``images``; no id stands twice.
+    source : str
+        Citation and licence, in one line.
+
+    Raises
+    ------
+    DataError
+        (a ``ValueError``) When any of this does not hold; labels out of range are named with their sample.
+
+    Examples
+    --------
+    >>> images = torch.zeros(6, 1, 32, 32, dtype=torch.uint8)
+    >>> labels, ids = torch.tensor([0, 1] * 3), torch.arange(6)
+    >>> Domain("tiny", images, labels, ("cat", "dog"), ids[:2], ids[2:4], ids[4:], "made up")
+    Domain('tiny': 6 grey pictures of 32 px, 2 classes, 2 train / 2 validation / 2 test)
+    """
+
+    name: str
+    images: Tensor | StreamedPictures
+    labels: Tensor
+    classes: tuple[str, ...]
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    source: str
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.images.shape)
+        if (
+            self.images.dtype != torch.uint8
+            or len(shape) != 4
+            or shape[1] not in (1, 3)
+            or shape[2] != shape[3]
+        ):
+            raise DataError(
+                f"{self.name}: images must be uint8 of shape (N, 1 or 3, S, S), not {self.images.dtype} of "
+                f"shape {shape}. Scale to 0–255, convert with .to(torch.uint8) and put the channels second"
+            )
+        for name in ("labels", "train", "validation", "test"):
+            if not isinstance(given := getattr(self, name), Tensor):
+                raise DataError(
+                    f"{self.name}: {name} must be a tensor, not a {type(given).__name__}: use torch.tensor({name})"
+                )
+        if self.labels.dtype != torch.int64 or tuple(self.labels.shape) != shape[:1]:
+            raise DataError(
+                f"{self.name}: labels must be int64 of shape ({shape[0]},), one for each picture, "
+                f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            )
+        if len(self.classes) < 2:
+            raise DataError(f"{self.name}: at least two classes are needed, here is {list(self.classes)}")
+        outside = ((self.labels < 0) | (self.labels >= len(self.classes))).nonzero()
+        if len(outside):
+            sample = int(outside[0])
+            raise DataError(
+                f"{self.name}: label {int(self.labels[sample])} of sample {sample} is out of range: "
+                f"with {len(self.classes)} classes labels go from 0 to {len(self.classes) - 1}"
+            )
+        self._check_splits()
+
+    def _check_splits(self) -> None:
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        for split_name, ids in splits.items():
+            if ids.dtype != torch.int64 or ids.ndim != 1 or not len(ids):
+                raise DataError(
+                    f"{self.name}: {split_name} must be a non-empty one-dimensional int64 tensor of sample "
+                    f"ids, not {ids.dtype} of shape {tuple(ids.shape)}"
+                )
+            outside = ids[(ids < 0) | (ids >= len(self.labels))]
+            if len(outside):
+                raise DataError(
+                    f"{self.name}: {split_name} names sample {int(outside[0])}, "
+                    f"but ids go from 0 to {len(self.labels) - 1}"
+                )
+        ids, times = torch.cat(tuple(splits.values())).unique(return_counts=True)
+        if (times > 1).any():
+            raise DataError(
+                f"{self.name}: sample {int(ids[times > 1][0])} stands more than once in the splits: "
+                "train, validation and test must be disjoint, or the test would measure memory"
+            )
+
+    def __repr__(self) -> str:
+        streamed = " streamed from files" if isinstance(self.images, StreamedPictures) else ""
+        return (
+            f"Domain({self.name!r}: {len(self.labels)} {'grey' if self.channels == 1 else 'colour'} pictures of "
+            f"{self.image_size} px{streamed}, {len(self.classes)} classes, {len(self.train)} train / "
+            f"{len(self.validation)} validation / {len(self.test)} test)"
+        )
+
+    def describe(self) -> str:
+        """A few lines for a reader: what there is, how often each class occurs, and where it comes from."""
+        counts = self.labels.bincount(minlength=len(self.classes)).tolist()
+        listed = [f"{name} {count}" for name, count in zip(self.classes, counts, strict=True)]
+        more = [f"and {len(listed) - 12} more"] if len(listed) > 12 else []
+        told = (f"{self!r}", f"Pictures per class: {', '.join(listed[:12] + more)}", f"Source: {self.source}")
+        # As wide as JupyterLab shows without breaking a word
+        return "\n".join(textwrap.fill(line, 100, break_on_hyphens=False) for line in told)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square pictures in pixels."""
+        return self.images.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.images.shape[1]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change with any picture (or its file) or label: a key for caches."""
+        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
+        if isinstance(self.images, StreamedPictures):
+            digest.update(self.images.stamp.encode())
+        else:
+            digest.update(self.images.contiguous().numpy())
+        digest.update(self.labels.contiguous().numpy())
+        return digest.hexdigest()[:16]
+
+    def labelled(self, n: int, seed: int) -> "Domain":
+        """Pretend that only ``n`` of the training pictures had been labelled.
+
+        Parameters
+        ----------
+        n : int
+            How many training pictures to keep: at least one per class, at most all of them.
+        seed : int
+            Which ones. With the same seed a smaller choice is part of a larger one, so a curve over ``n``
+            shows the worth of *more* labels rather than the luck of *other* labels.
+
+        Returns
+        -------
+        Domain
+            With the same pictures, validation and test; the class proportions of ``train`` are kept.
+
+        Raises
+        ------
+        DataError
+            When ``n`` is out of range.
+
+        Examples
+        --------
+        >>> from labutils import domains
+        >>> domains.load("digits").labelled(50, seed=0)  # doctest: +SKIP
+        Domain('digits': 5000 grey pictures of 128 px, 10 classes, 50 train / 750 validation / 1250 test)
+        """
+        least, most = len(self.labels[self.train].unique()), len(self.train)
+        if not (is_whole(n) and least <= n <= most):
+            raise DataError(
+                f"{self.name}: n={n!r} labelled pictures cannot be chosen: n must be a whole number from {least} "
+                f"(one per class) to {most} (the whole training split)"
+            )
+        return replace(self, train=choose(self.train, self.labels, n, seed))

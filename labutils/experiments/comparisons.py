@@ -1,0 +1,252 @@
+"""The comparisons of the lab: equal budgets, several seeds, tidy tables."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from labutils.data import Domain
+from labutils.experiments.runs import (
+    MEASURED,
+    PARTIAL,
+    SCRATCH,
+    STRATEGIES,
+    Run,
+    Strategy,
+    open_domain,
+    run_all,
+)
+from labutils.experiments.statistics import steps_to_match
+from labutils.training.settings import Settings
+
+SCRATCH_RATES = (1e-3, 3e-3, 1e-2)
+# Pictures that may be mirrored without changing their class; digits may not.
+SAFE_AUGMENTATION = {
+    "textures": ("flip", "vertical_flip", "quarter_turns"),
+    "solar": ("flip", "vertical_flip", "quarter_turns"),
+}
+DEFAULT_LABELS = {"textures": (60, 240, 720), "solar": (50, 200, 800), "digits": (50, 250, 3000)}
+
+
+def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
+    """Augmentation that keeps the class: turns and mirrors for textures and cells, small crops otherwise."""
+    name = domain.name if isinstance(domain, Domain) else str(domain)
+    return SAFE_AUGMENTATION.get(name, ("crop",))
+
+
+def tuned(
+    runs: Sequence[Run], rates: Sequence[float], store=None, workers=None
+) -> tuple[list[Strategy], pd.DataFrame]:
+    """For each run its strategy with the rate that did best on validation, and the table of all rates tried.
+
+    One training for each run and rate, with the pictures and seed of the run, half as long, all of them side by side;
+    the test split is not looked at.
+    """
+    trials = []
+    for run in runs:
+        epochs = math.ceil(run.settings.epochs / 2)
+        short = replace(run, settings=replace(run.settings, epochs=epochs, validate_every=epochs), test=False)
+        trials += [replace(short, strategy=replace(run.strategy, base_lr=rate)) for rate in rates]
+    results = run_all(trials, store, workers, label="Choosing rates")
+    table = pd.DataFrame(
+        {
+            "run": [number for number in range(len(runs)) for _ in rates],
+            "strategy": [trial.strategy.name for trial in trials],
+            "base_lr": [trial.strategy.base_lr for trial in trials],
+            "validation_accuracy": [result["validation_accuracy"] for result in results],
+        }
+    )
+    best = table.loc[table.groupby("run")["validation_accuracy"].idxmax(), "base_lr"]
+    chosen = [replace(run.strategy, base_lr=float(rate)) for run, rate in zip(runs, best, strict=True)]
+    return chosen, table
+
+
+def compare_transfer_vs_scratch(
+    domain: str | Domain,
+    backbone: str = "efficientnet_lite0",
+    *,
+    labels: int = 500,
+    settings: Settings | None = None,
+    strategy: Strategy = PARTIAL,
+    scratch_rates: Sequence[float] = SCRATCH_RATES,
+    seeds: Sequence[int] = (0, 1, 2),
+    image_size: int = 128,
+    store: str | Path | None = None,
+    workers: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train a pretrained and a randomly initialised network on the same pictures for the same number of steps.
+
+    Both get the same augmentation and the same choice of weights (see ``settings.keep_best``); the rate from
+    scratch is the best of ``scratch_rates`` on validation.
+
+    Parameters
+    ----------
+    domain : str or Domain
+    backbone : str, default "efficientnet_lite0"
+    labels : int, default 500
+        Labelled training pictures, drawn by each seed.
+    settings : Settings, optional
+        Default 10 epochs, batches of 32, the augmentation that suits the domain, weights of the last epoch.
+    strategy : Strategy, default PARTIAL
+        How the pretrained network is trained: head first, then the last two blocks at a tenth of the rate.
+    scratch_rates : sequence of float
+        One value means no search.
+    seeds : sequence of int, default (0, 1, 2)
+    image_size : int, default 128
+        In pixels.
+    store, workers :
+        See `run_all`.
+
+    Returns
+    -------
+    curves : DataFrame
+        A row for each start ("pretrained", "random"), seed and epoch: epoch, step, train_loss, train_accuracy,
+        validation_loss, validation_accuracy (NaN where not looked at).
+    ends : DataFrame
+        A row for each start and seed: base_lr, validation_accuracy, test_accuracy and test_balanced_accuracy (mean
+        over the classes) at the end, seconds, and ``steps_to_match``, the steps until its validation accuracy reached
+        what the other start of that seed had at its end (NaN: never).
+
+    Raises
+    ------
+    ValueError
+        On unknown names and sizes out of range, before any training.
+
+    Notes
+    -----
+    He, Girshick and Dollár 2019, "Rethinking ImageNet pre-training": scratch needs longer, so the result speaks
+    of this budget. Zhai et al. 2019, VTAB, on how much an untuned baseline loses.
+    """
+    if settings is None:
+        settings = Settings(epochs=10, augmentation=augmentation_for(domain), keep_best=False)
+    _require_some(seeds=seeds, scratch_rates=scratch_rates)
+    base = Run(domain, backbone, SCRATCH, labels, seeds[0], settings, image_size)
+    open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is told before any training
+    scratch = replace(SCRATCH, base_lr=scratch_rates[0])
+    if len(scratch_rates) > 1:
+        (scratch,), _ = tuned([base], scratch_rates, store, workers)
+    starts = {"pretrained": strategy, "random": scratch}
+    cases = [(start, seed) for start in starts for seed in seeds]
+    runs = [replace(base, strategy=starts[start], seed=seed) for start, seed in cases]
+    results = run_all(runs, store, workers, label="Transfer against scratch")
+
+    curves, ends = [], []
+    for (start, seed), run, result in zip(cases, runs, results, strict=True):
+        curves.append(pd.DataFrame(result["history"]).assign(start=start, seed=seed))
+        ends.append(
+            {
+                "start": start,
+                "seed": seed,
+                "base_lr": run.strategy.base_lr,
+                **{name: result[name] for name in MEASURED},
+            }
+        )
+    curves, ends = pd.concat(curves, ignore_index=True), pd.DataFrame(ends)
+    columns = "start seed epoch step train_loss train_accuracy validation_loss validation_accuracy".split()
+    ends["steps_to_match"] = [steps_to_match(curves, start, seed) for start, seed in cases]
+    return curves[columns], ends
+
+
+def _require_some(**given: Sequence) -> None:
+    """Raise ValueError unless each is a list of at least one: a text would be taken letter by letter."""
+    for name, values in given.items():
+        if isinstance(values, str) or not isinstance(values, Collection) or not len(values):
+            raise ValueError(f"{name}={values!r}: give a list or tuple of at least one")
+
+
+def steps_for(labels: int) -> int:
+    """Optimizer steps for a run with so many labels: more pictures deserve more steps, but not in proportion."""
+    return round(8 * math.sqrt(labels))
+
+
+def domain_gap_experiment(
+    domains: Sequence[str | Domain] = ("textures", "solar", "digits"),
+    backbone: str = "efficientnet_lite0",
+    *,
+    labels: dict[str, Sequence[int]] | Sequence[int] | None = None,
+    strategies: Sequence[Strategy] = STRATEGIES,
+    settings: Settings = Settings(batch_size=16, keep_best=False),
+    scratch_rates: Sequence[float] = SCRATCH_RATES,
+    seeds: Sequence[int] = (0, 1, 2),
+    image_size: int = 64,
+    store: str | Path | None = None,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Test accuracy against the number of labels, for each domain, strategy and seed.
+
+    At each number of labels all strategies take the same number of steps (`steps_for`). Nothing is chosen inside
+    a run: the weights are those of the last epoch. The rate from scratch is chosen on validation, once for each
+    domain at the middle number of labels.
+
+    Parameters
+    ----------
+    domains : sequence of str or Domain
+    labels : dict of domain name to numbers, or numbers for all, optional
+        Default `DEFAULT_LABELS`; numbers above a domain's training pictures raise.
+    strategies : sequence of Strategy
+    settings : Settings
+        ``epochs``, ``validate_every`` and, if empty, ``augmentation`` are set for each run.
+    image_size : int, default 64
+        In pixels: small, because this is the lab's largest experiment.
+
+    Returns
+    -------
+    DataFrame
+        A row a run: domain, strategy, labels, seed, steps, base_lr, validation_accuracy,
+        test_accuracy, test_balanced_accuracy (mean over the classes), seconds.
+        Feed it to `intervals` and `effective_data`.
+
+    Raises
+    ------
+    ValueError
+        On unknown names and sizes out of range, before any training.
+    """
+    _require_some(domains=domains, strategies=strategies, seeds=seeds, scratch_rates=scratch_rates)
+    sizes: dict[str | Domain, tuple[int, ...]] = {}
+    for domain in domains:
+        opened = open_domain(domain, image_size)
+        counts = labels.get(opened.name) if isinstance(labels, dict) else labels
+        sizes[domain] = tuple(counts or _default_labels(opened))
+        for count in sizes[domain]:
+            opened.labelled(count, seeds[0])
+
+    def run_of(domain: str | Domain, strategy: Strategy, count: int, seed: int) -> Run:
+        epochs = max(2, round(steps_for(count) / math.ceil(count / settings.batch_size)))
+        augmentation = settings.augmentation or augmentation_for(domain)
+        chosen = replace(settings, epochs=epochs, augmentation=augmentation, validate_every=epochs)
+        return Run(domain, backbone, strategy, count, seed, chosen, image_size)
+
+    cases = [(domain, strategy) for domain in domains for strategy in strategies]
+    if len(scratch_rates) > 1:
+        random = [case for case in cases if not case[1].pretrained]
+        middle = [
+            run_of(*case, sorted(sizes[case[0]])[len(sizes[case[0]]) // 2], seeds[0]) for case in random
+        ]
+        found = dict(zip(random, tuned(middle, scratch_rates, store, workers)[0], strict=True))
+        cases = [(case[0], found.get(case, case[1])) for case in cases]
+    runs = [run_of(*case, count, seed) for case in cases for count in sizes[case[0]] for seed in seeds]
+    results = run_all(runs, store, workers, label="Domain gap")
+    return pd.DataFrame(
+        {
+            "domain": open_domain(run.domain, image_size).name,
+            "strategy": run.strategy.name,
+            "labels": run.labels,
+            "seed": run.seed,
+            "steps": result["history"][-1]["step"],
+            "base_lr": run.strategy.base_lr,
+            **{name: result[name] for name in MEASURED},
+        }
+        for run, result in zip(runs, results, strict=True)
+    )
+
+
+def _default_labels(domain: Domain) -> tuple[int, ...]:
+    fewest, most = 5 * len(domain.classes), len(domain.train)
+    usual = DEFAULT_LABELS.get(domain.name)
+    if usual and fewest <= usual[0] and usual[-1] <= most:  # one's own folder may be called "digits", too
+        return usual
+    if fewest >= most:
+        return (most,)
+    return tuple(sorted({round(fewest * (most / fewest) ** share) for share in (0, 0.5, 1)}))

@@ -1,0 +1,1 @@
+"""The lab without a notebook: plan, parts and report of ``solution.py``."""

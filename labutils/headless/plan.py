@@ -1,0 +1,117 @@
+"""What the headless lab does: sizes, seeds and places, from the arguments of ``solution.py``."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from labutils.experiments.comparisons import SCRATCH_RATES, augmentation_for
+from labutils.experiments.runs import Run, open_domain
+from labutils.networks.backbones import BACKBONES, build_feature_extractor
+from labutils.runtime.devices import pick_device
+from labutils.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the headless lab does: sizes, seeds and places."""
+
+    domain: str = "solar"
+    backbone: str = "efficientnet_lite0"
+    image_size: int = 128
+    seeds: tuple[int, ...] = (0, 1, 2)
+    labels: int = 500
+    epochs: int = 10
+    trained_groups: tuple[int, ...] = (1, 3, 5)
+    decays: tuple[float, ...] = (1.0, 3.0)
+    # The lowest was the best in no domain, and two cores try two side by side.
+    scratch_rates: tuple[float, ...] = SCRATCH_RATES[1:]
+    gap_domains: tuple[str, ...] = ("textures", "solar", "digits")
+    # Fewer sizes than the table of page 07: all parts together should take no more than 20 minutes on two cores.
+    gap_labels: dict[str, tuple[int, ...]] = field(
+        default_factory=lambda: {"textures": (60, 120), "solar": (50, 100), "digits": (50, 300)}
+    )
+    # Where networks are trained from scratch, all groups of them: at 128 px part 4 alone takes eight minutes.
+    small_image_size: int = 64
+    device: str | None = None
+    workers: int | str | None = None  # see `run_all`
+    outputs: Path = Path("outputs")
+
+    @classmethod
+    def from_arguments(cls, arguments) -> "Plan":
+        """The plan for the arguments of ``solution.py``. Raises ValueError for what cannot work, before any training."""
+        if arguments.backbone not in BACKBONES:
+            build_feature_extractor(arguments.backbone)  # raises with the near matches
+        device = str(pick_device(arguments.device))
+        if isinstance(arguments.workers, int) and arguments.workers < 1:
+            raise ValueError(f"--workers {arguments.workers}: at least 1 process is needed")
+        if arguments.seeds is not None and arguments.seeds < 1:
+            raise ValueError(f"--seeds {arguments.seeds}: at least 1 is needed, 3 give an interval")
+        plan = cls(
+            backbone=arguments.backbone, device=device, workers=arguments.workers, outputs=arguments.outputs
+        )
+        if arguments.quick:
+            plan = replace(
+                plan,
+                image_size=64,
+                seeds=(0,),
+                labels=200,
+                epochs=4,
+                scratch_rates=(3e-3,),
+                gap_labels={"textures": (60,), "solar": (100,), "digits": (50, 200)},
+            )
+        if arguments.seeds:
+            plan = replace(plan, seeds=tuple(range(arguments.seeds)))
+        if arguments.image_size is not None:
+            plan = replace(
+                plan,
+                image_size=arguments.image_size,
+                small_image_size=min(arguments.image_size, plan.small_image_size),
+            )
+        if arguments.data is None:
+            plan = replace(plan, domain=arguments.domain)
+        else:  # a whole path is never taken for the name of a domain
+            own = str(Path(arguments.data).expanduser().resolve())
+            plan = replace(plan, domain=own, gap_domains=(own,), gap_labels={})
+        domain = open_domain(plan.domain, plan.image_size)
+        groups = len(build_feature_extractor(plan.backbone, len(domain.classes)))
+        return replace(
+            plan,
+            labels=min(max(plan.labels, len(domain.classes)), len(domain.train)),
+            trained_groups=tuple(sorted({min(n, groups) for n in plan.trained_groups})),
+        )
+
+    @property
+    def settings(self) -> Settings:
+        # Four parts a batch quarter the memory of the activations; a smaller cache leaves room for two workers.
+        return Settings(
+            epochs=self.epochs,
+            augmentation=augmentation_for(self.domain),
+            keep_best=False,
+            validate_every=2,
+            accumulate=4,
+            cache_limit_gb=0.3,
+            device=self.device,
+        )
+
+    @property
+    def store(self) -> Path:
+        return self.outputs / "runs"
+
+    @property
+    def digest(self) -> str:
+        """Differs when anything differs that can change a result."""
+        told = {k: v for k, v in asdict(self).items() if k not in ("workers", "outputs")}
+        pictures = open_domain(self.domain, self.image_size).fingerprint
+        return hashlib.sha256(repr((version("transfer-learning-lab"), pictures, told)).encode()).hexdigest()[
+            :12
+        ]
+
+    def run(self, strategy, seed: int) -> Run:
+        return Run(self.domain, self.backbone, strategy, self.labels, seed, self.settings, self.image_size)
+
+    @property
+    def title(self) -> str:
+        name, count = open_domain(self.domain, self.image_size).name, len(self.seeds)
+        seeds = f"{count} seed{'s' * (count > 1)}"
+        return f"{name}, {self.labels} labelled pictures, {self.image_size} px, {seeds}"

@@ -1,0 +1,102 @@
+"""The headless lab: does the parts that are not done yet and writes ``report.md``."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from labutils.experiments.runs import open_domain
+from labutils.headless.parts import CORE, PARTS
+from labutils.headless.plan import Plan
+from labutils.runtime.distributed import from_main
+from labutils.runtime.files import read_json, whole_file, write_json
+
+
+def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
+    """Do the parts and write ``report.md``; parts and runs that are on disk already are not done again.
+
+    The report has the parts of this plan that were done before, too. Tables and figures are those of the plan that
+    was last asked for: when another plan comes back, its own are made again from its runs.
+
+    Raises
+    ------
+    ValueError
+        When the folder of the outputs is a file, or was made by another version of the lab.
+    """
+    stamp = plan.outputs / "lab.json"
+    told = from_main(_read_stamp(plan.outputs, stamp))
+    write_json(stamp, told)
+    sections = []
+    for number, name in enumerate(parts, start=1):
+        part, file = PARTS[name], plan.outputs / "parts" / f"{name}-{plan.digest}.json"
+        kept = from_main(_read_part(file))
+        print(f"[{number}/{len(parts)}] {part.__doc__}", flush=True)
+        if not from_main("text" in kept and _files_are_its_own(plan, told, name)):
+            told["files"].pop(name, None)  # from here on they may be of two plans
+            write_json(stamp, told)
+            started = perf_counter()
+            try:
+                kept["text"] = part(plan)
+            finally:
+                kept["seconds"] += perf_counter() - started  # of an interrupted part too
+                write_json(file, kept)
+            told["files"][name] = plan.digest
+            write_json(stamp, told)
+        print(f"      {kept['seconds']:.0f} s", flush=True)
+    for name, part in PARTS.items():
+        kept = from_main(_read_part(plan.outputs / "parts" / f"{name}-{plan.digest}.json"))
+        if from_main("text" in kept and _files_are_its_own(plan, told, name)):
+            sections.append(f"## {part.__doc__}\n\n{kept['text']}\n\n*{kept['seconds']:.0f} s*\n")
+    with whole_file(plan.outputs / "report.md") as path:
+        path.write_text("\n".join([_head(plan), *sections]))
+    print(f"Report: {plan.outputs / 'report.md'}")
+    return plan.outputs / "report.md"
+
+
+def _read_stamp(outputs: Path, stamp: Path) -> dict:
+    """Version of the lab that made the outputs, and for each part the digest of the plan that its files are of."""
+    lab, remedy = version("transfer-learning-lab"), "Move it away, or choose another folder with --outputs"
+    if outputs.exists() and not outputs.is_dir():
+        raise ValueError(f"{outputs} is a file, not a folder. {remedy}")
+    told = read_json(stamp)
+    if told is None:
+        told = {"version": lab}
+    made = told.get("version") if isinstance(told, dict) else None
+    if made != lab:
+        raise ValueError(f"{outputs} holds results of version {made} of the lab, this is {lab}. {remedy}")
+    files = told.get("files")
+    return {"version": lab, "files": files if isinstance(files, dict) else {}}
+
+
+def _read_part(file: Path) -> dict:
+    """Seconds spent on a part, and its text if it was done; damaged files count as none."""
+    kept = read_json(file)
+    return kept if isinstance(kept, dict) and isinstance(kept.get("seconds"), float) else {"seconds": 0.0}
+
+
+def _files_are_its_own(plan: Plan, told: dict, name: str) -> bool:
+    files = [plan.outputs / f"{PARTS[name].__name__}{ending}" for ending in (".csv", ".png")]
+    return told["files"].get(name) == plan.digest and all(file.is_file() for file in files)
+
+
+def _head(plan: Plan) -> str:
+    device = (
+        torch.cuda.get_device_name()
+        if plan.device.startswith("cuda")
+        else f"{plan.device}, {os.cpu_count()} cores"
+    )
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "torchvision", "timm", "transfer-learning-lab")
+    )
+    return (
+        f"# Transfer learning, measured\n\n{plan.backbone} on {plan.title}.\n\n"
+        f"- Device: {device} · Python {platform.python_version()} · {versions}\n"
+        f"- Seeds: {', '.join(map(str, plan.seeds))} · {date.today().isoformat()}\n"
+        f"- Pictures: {open_domain(plan.domain, plan.image_size).source}\n"
+        "- Test accuracies are measured once, after training; intervals are Student's t over the seeds.\n"
+    )

@@ -1,0 +1,1 @@
+"""Networks as named layer groups: backbones and their weights, freezing, adapters."""

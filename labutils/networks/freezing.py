@@ -1,0 +1,87 @@
+"""What is trained and what stays as it was: blocks of groups, and plans that change the block in stages."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from torch import nn
+
+from labutils.networks.adapters import is_adapter
+from labutils.networks.groups import BatchNorm, LayerGroups
+from labutils.runtime.checks import is_whole
+
+WEIGHTS = ("all", "norms", "biases", "adapters")
+NORMS = (BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
+
+def freeze_all_but(model: LayerGroups, names: Iterable[str], weights: str = "all") -> None:
+    """Make exactly the groups in ``names`` trainable, or some of their ``weights`` only (see `Stage`).
+
+    Newly frozen parameters lose their gradient: an optimizer skips parameters without one, so neither
+    momentum nor weight decay can move them. Raises ValueError for a name the model does not have, and where
+    adapters are to be trained and there are none.
+    """
+    names = set(names)
+    unknown = names - set(model.names)
+    if unknown:
+        raise ValueError(
+            f"No group called {', '.join(sorted(unknown))}; this network has {', '.join(model.names)}"
+        )
+    if weights == "adapters" and not any(is_adapter(name) for name, _ in model.named_parameters()):
+        raise ValueError("This network has no adapters: call add_adapters(model) first")
+    for name, group in model.named_children():
+        group.requires_grad_(False)
+        if name in names:
+            for parameter in _chosen(group, "all" if name == "head" else weights):
+                parameter.requires_grad_(True)
+    for parameter in model.parameters():
+        if not parameter.requires_grad:
+            parameter.grad = None
+    model.train(model.training)  # frozen groups into evaluation mode, thawed ones back
+
+
+def _chosen(group: nn.Module, weights: str) -> Iterator[nn.Parameter]:
+    for path, module in group.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if (
+                weights == "all"
+                or (weights == "norms" and isinstance(module, NORMS))
+                or (weights == "biases" and name == "bias")
+                or (weights == "adapters" and is_adapter(path))
+            ):
+                yield parameter
+
+
+def block(model: LayerGroups, groups: int | str | tuple[str, str], *, head: bool = True) -> tuple[str, ...]:
+    """Names of a contiguous block of groups.
+
+    Parameters
+    ----------
+    groups : int, str or (str, str)
+        The last n groups (the head is the first of them), one group, or the first and last of a block.
+    head : bool, default True
+        Add the head, which is new and must learn, to a block that does not reach it.
+
+    Raises
+    ------
+    ValueError
+        n out of range, an unknown name, or a block whose end comes before its beginning.
+    """
+    names = model.names
+    if is_whole(groups):
+        if not 1 <= groups <= len(names):
+            raise ValueError(
+                f"n={groups} is out of range: {model.backbone or 'this network'} has {len(names)} groups, so use 1 to {len(names)}"
+            )
+        return names[-groups:]
+    if isinstance(groups, str):
+        groups = (groups, groups)
+    if not (isinstance(groups, Sequence) and len(groups) == 2):
+        raise ValueError(f"n={groups!r}: use a whole number, one name, or the first and last name of a block")
+    first, last = groups
+    for name in (first, last):
+        if name not in names:
+            raise ValueError(f"No group called {name!r}; this network has {', '.join(names)}")
+    start, stop = names.index(first), names.index(last) + 1
+    if start >= stop:
+        raise ValueError(f"The block ends before it begins: {first} comes after {last}")
+    chosen = names[start:stop]
+    return chosen if "head" in chosen or not head else (*chosen, "head")

@@ -1,0 +1,1 @@
+"""What everything stands on: files, seeds, devices, progress bars, processes."""

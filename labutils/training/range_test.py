@@ -1,0 +1,244 @@
+"""Learning-rate range test: train a copy for some steps at ever higher rates and see where the loss falls."""
+
+import copy
+import math
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+import torch
+
+from labutils.data import Domain
+from labutils.networks.groups import LayerGroups
+from labutils.runtime.checks import is_whole
+from labutils.runtime.progress import progress_bar
+from labutils.runtime.seeds import derived_seed, seeded
+from labutils.training.activation_cache import ActivationCache
+from labutils.training.compatibility import require_fitting
+from labutils.training.settings import Settings
+from labutils.training.stages import Stage
+from labutils.training.trainer import Trainer
+
+FEWEST_STEPS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class RangeTest:
+    """What the range test saw.
+
+    Attributes
+    ----------
+    curve : DataFrame
+        A row a step: rate (of the head), loss (mean over the batch), smoothed.
+    suggestions : dict of str to float
+        "steepest", "valley" and "minimum/10"; empty when the curve supports none.
+    reason : str or None
+        Why there is no suggestion.
+    stopped : str
+        Why the test ended.
+    """
+
+    curve: pd.DataFrame
+    suggestions: dict[str, float]
+    reason: str | None
+    stopped: str
+
+    @property
+    def suggestion(self) -> float:
+        """The rate to begin with: "valley". Raises ValueError with the reason when there is none."""
+        if self.reason:
+            raise ValueError(f"No rate can be suggested: {self.reason}")
+        return self.suggestions["valley"]
+
+    def plot(self):
+        """Draw the curve and the suggestions. Returns a matplotlib Figure."""
+        from labutils.plots.range_test import plot_lr_finder
+
+        return plot_lr_finder(self.curve, self.suggestions, self.reason)
+
+
+def lr_finder(
+    model: LayerGroups,
+    domain: Domain,
+    settings: Settings = Settings(),
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    cache: ActivationCache | None = None,
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    steps: int = 100,
+    stop_factor: float = 4.0,
+) -> RangeTest:
+    """Raise the learning rate from ``lowest`` to ``highest`` over ``steps`` optimizer steps and record the loss.
+
+    Works on copies of model and optimizer, and draws from generators of its own: training afterwards is
+    bit-identical to training without the test. Groups keep the ratios of their rates; a short training set is
+    gone through again and again.
+
+    Parameters
+    ----------
+    model : LayerGroups
+    domain : Domain
+        Batches come from ``domain.train``, as in `fit`.
+    settings : Settings
+        Batch size, precision, augmentation and decay of the rates are those of the training to come.
+    optimizer : Optimizer, optional
+        Default `discriminative_lr_optimizer` with the settings. The rates swept are those of its last group.
+    cache : ActivationCache, optional
+        Shared with `fit`, the frozen prefix is run only once for both.
+    lowest, highest : float, default 1e-6 and 10
+        Rates of the head, per step.
+    steps : int, default 100
+        At least 10; spaced evenly on the logarithm of the rate.
+    stop_factor : float, default 4
+        Stop when the smoothed loss exceeds this many times its lowest value so far.
+
+    Returns
+    -------
+    RangeTest
+        With ``curve``, ``suggestions`` or a ``reason`` for none, and ``plot()``.
+
+    Raises
+    ------
+    ValueError
+        On an empty range, too few steps, or nothing trainable.
+
+    Notes
+    -----
+    Smith 2017, "Cyclical learning rates for training neural networks", section 3.3, LR range test.
+    """
+    if not (all(isinstance(rate, Real) for rate in (lowest, highest)) and 0 < lowest < highest < math.inf):
+        raise ValueError(f"The range {lowest!r} to {highest!r} is empty: 0 < lowest < highest is needed")
+    if not (is_whole(steps) and steps >= FEWEST_STEPS):
+        raise ValueError(
+            f"steps={steps!r} is too few to see a shape: use at least {FEWEST_STEPS}, 100 is usual, in whole numbers"
+        )
+    require_fitting(model, domain)
+    if not model.trainable_names:
+        raise ValueError(
+            "Nothing is trainable: unfreeze a group first, for instance with partial_finetune(model, 1)"
+        )
+    model, optimizer = copy.deepcopy(
+        (model, optimizer)
+    )  # together, so that the copy steps the copied weights
+    trainer = Trainer(model, domain, settings, optimizer, cache)
+    # Relative to the head, so that `rate` is what is swept whatever rate the optimizer came with.
+    trainer.rates = [ratio / trainer.rates[-1] for ratio in trainer.rates]
+    trainer.enter(Stage(model.trainable_names, epochs=1, base_lr=settings.base_lr))
+    rates, losses = np.geomspace(lowest, highest, steps), []
+    stopped, running = "all rates were tried", 0.0
+    lowest_running = math.inf
+    with (
+        seeded(derived_seed(settings.seed, "range test"), trainer.device),
+        progress_bar(total=steps, desc="Range test") as bar,
+    ):
+        model.train()
+        batches, source, epoch = [], None, -1
+        for step, rate in enumerate(rates):
+            if not batches:
+                epoch += 1
+                batches = list(trainer.batches(epoch))
+                source = trainer.source(epoch)
+            trainer.set_rate(rate)
+            loss = float(trainer.backward(batches.pop(0), source)[0])
+            losses.append(loss)
+            bar.update()
+            if not math.isfinite(loss):
+                stopped = f"the loss was not a number at rate {rate:.2g}"
+                break
+            running = (
+                0.8 * running + 0.2 * loss
+            )  # only for the stop: five steps of memory, corrected for the start
+            unbiased = running / (1 - 0.8 ** (step + 1))
+            lowest_running = min(lowest_running, unbiased)
+            if step >= FEWEST_STEPS and unbiased > stop_factor * lowest_running:
+                stopped = f"the loss rose above {stop_factor:g} times its lowest value"
+                break
+            trainer.update()
+    curve, suggestions, reason = suggest(rates[: len(losses)], losses)
+    return RangeTest(curve, suggestions, reason, stopped)
+
+
+def suggest(rates, losses) -> tuple[pd.DataFrame, dict[str, float], str | None]:
+    """Smooth a curve of losses over rates and read rates off it.
+
+    The loss is smoothed by a centred Gaussian over neighbouring steps. A running average, as other finders
+    use, answers late: with β = 0.98 by fifty steps, half of the whole test.
+
+    Parameters
+    ----------
+    rates : array of shape (n,)
+        Rising, evenly spaced on the logarithm.
+    losses : array of shape (n,)
+        May end in NaN or infinity.
+
+    Returns
+    -------
+    curve : DataFrame
+        rate, loss, smoothed.
+    suggestions : dict
+        "steepest": fastest fall per factor of the rate; "valley": middle, on the logarithm, of the fall from
+        the starting level to the lowest point; "minimum/10": a tenth of the rate with the lowest loss.
+    reason : str or None
+        None, or why there is no suggestion: too short, flat within the noise, or rising.
+
+    Examples
+    --------
+    >>> rates = np.geomspace(1e-6, 10, 100)
+    >>> losses = 2 - 1.5 / (1 + (1e-3 / rates) ** 2)
+    >>> suggest(rates, losses)[2] is None
+    True
+    >>> suggest(rates, np.full(100, 2.0))[2]
+    'the loss is flat: no rate in the range makes it fall by more than its noise'
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    rates, losses = np.asarray(rates, float), np.asarray(losses, float)
+    finite = np.isfinite(losses)
+    usable = len(losses) if finite.all() else int(np.argmin(finite))
+    curve = pd.DataFrame({"rate": rates, "loss": losses, "smoothed": np.nan})
+    if usable < FEWEST_STEPS:
+        return (
+            curve,
+            {},
+            f"only {usable} steps gave a finite loss, at least {FEWEST_STEPS} are needed; begin with a lower rate",
+        )
+    raw, width = losses[:usable], max(1.0, usable / 30)
+    smoothed = gaussian_filter1d(raw, width, mode="nearest")
+    curve.loc[: usable - 1, "smoothed"] = smoothed
+
+    # The blow-up at the end is no noise, so the noise is judged up to the lowest point.
+    lowest = int(smoothed.argmin())
+    start = float(np.median(smoothed[: max(3, usable // 10)]))
+    # The first loss is that of the untouched weights; a test that begins too high has blown up right after it,
+    # and coming down from there is no learning.
+    start = min(start, raw[0] + abs(raw[0]))
+    fall = start - smoothed[lowest]
+    steps = np.diff(raw[: max(lowest, usable // 2) + 1])
+    noise = 1.4826 * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2)
+    noise_after_smoothing = noise / math.sqrt(2 * math.sqrt(math.pi) * width)
+    # The lowest of many noisy points lies some deviations down by chance alone.
+    if fall <= max(6 * noise_after_smoothing, 0.02 * abs(start)):
+        # Where the loss has doubled, its noise has grown with it and is no excuse.
+        rising = smoothed.max() > start + max(min(6 * noise_after_smoothing, abs(start)), 0.02 * abs(start))
+        if rising:
+            return (
+                curve,
+                {},
+                "the loss rises before it has fallen by more than its noise: begin with a lower rate, or use larger "
+                "batches, which are less noisy",
+            )
+        return curve, {}, "the loss is flat: no rate in the range makes it fall by more than its noise"
+
+    slope = np.gradient(smoothed, np.log(rates[:usable]))
+    steepest = int(slope[: lowest + 1].argmin())
+    # A tenth and nine tenths of the fall: flat shoulders of the curve do not move the middle.
+    last = int(np.argmax(smoothed <= start - 0.9 * fall))
+    first = int(np.flatnonzero(smoothed[: last + 1] >= start - 0.1 * fall).max(initial=0))
+    suggestions = {
+        "steepest": float(rates[steepest]),
+        "valley": float(math.sqrt(rates[first] * rates[last])),
+        "minimum/10": float(rates[lowest] / 10),
+    }
+    return curve, suggestions, None

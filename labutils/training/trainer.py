@@ -1,0 +1,184 @@
+"""Steps of one training run: batches, gradients, updates, evaluation."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from labutils.networks.freezing import freeze_all_but
+from labutils.networks.groups import BatchNorm
+from labutils.runtime.devices import pick_device
+from labutils.runtime.distributed import add_gradients, rank, share, start_alike, world_size
+from labutils.runtime.progress import progress_bar
+from labutils.runtime.seeds import derived_seed, seeded
+from labutils.training.activation_cache import ActivationCache, Inputs, autocast
+from labutils.training.compatibility import require_fitting
+from labutils.training.evaluation import Evaluation, evaluate_inputs
+from labutils.training.extra_loss import ExtraLoss
+from labutils.training.gradient_checkpointing import run_checkpointed
+from labutils.training.optimizers import discriminative_lr_optimizer, trainable_parameters
+from labutils.training.schedule import schedule_shape
+from labutils.training.stages import Stage
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number. The model holds the last good weights."""
+
+
+class Trainer:
+    """Steps of one run. `fit` and `lr_finder` both drive it, so that both see the same batches and losses."""
+
+    def __init__(
+        self,
+        model,
+        domain,
+        settings,
+        optimizer=None,
+        cache=None,
+        first_rate: float | None = None,
+        against_forgetting: ExtraLoss | None = None,
+    ):
+        require_fitting(model, domain)
+        self.model, self.domain, self.settings = model, domain, settings
+        self.device = pick_device(settings.device)
+        model.to(self.device)
+        if settings.channels_last:
+            model.to(memory_format=torch.channels_last)
+        first_rate = first_rate or settings.base_lr
+        if optimizer is None:
+            optimizer = discriminative_lr_optimizer(
+                model, first_rate, settings.lr_decay, settings.weight_decay
+            )
+        self.optimizer = optimizer
+        self.rates = [group["lr"] / first_rate for group in optimizer.param_groups]  # relative to the head's
+        # torch's first scale of 65536 skips the first dozen steps, which a short fine-tuning cannot spare.
+        half = settings.precision == "float16"
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1024.0, enabled=half)
+        self.cache = cache if cache is not None else ActivationCache(settings.cache_limit_gb)
+        self.steps_per_epoch = math.ceil(len(domain.train) / settings.batch_size)
+        self.extra = against_forgetting
+        start_alike(model)
+        self._own = torch.zeros(len(domain.images), dtype=torch.bool)
+        self._own[share(domain.train)] = True
+
+    def enter(self, stage: Stage) -> None:
+        """Freeze all but the groups of ``stage`` and cut the network before the first of them."""
+        freeze_all_but(self.model, stage.groups, stage.weights)
+        # Once: looking for them costs as much as a step of the head.
+        self.trained = trainable_parameters(self.model)
+        self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
+        self.suffix = self.model[self.inputs.depth :]
+        self.features = body = self.suffix[:-1]  # what the head is given
+        if self.settings.gradient_checkpointing:
+            recomputed = nn.Sequential(*body, nn.Identity())  # the last is not recomputed
+            self.features = lambda x: run_checkpointed(recomputed, x)
+        elif self.settings.compile and len(body):
+            self.features = torch.compile(body)
+        self.cache.announce(self.inputs, share(self.domain.train), stage.epochs)
+        if world_size() > 1:
+            self.suffix.train()
+            if any(module.training for module in self.suffix.modules() if isinstance(module, BatchNorm)):
+                raise ValueError(
+                    "BatchNorm would see the statistics of a part of the batch: a network from scratch is trained "
+                    "by one process. Pretrained ones use their stored statistics"
+                )
+        if self.extra is not None:
+            self.extra.enter(self)
+
+    def batches(self, epoch: int) -> tuple[torch.Tensor, ...]:
+        """Sample ids of the batches of an epoch, in an order that depends on seed and epoch only."""
+        generator = torch.Generator().manual_seed(derived_seed(self.settings.seed, "order", epoch))
+        order = torch.randperm(len(self.domain.train), generator=generator)
+        return self.domain.train[order].split(self.settings.batch_size)
+
+    def source(self, epoch: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """A function from sample ids to inputs, in the view of this epoch; fills the cache with this rank's share."""
+        asked = (part for batch in self.batches(epoch) for part in self.parts(batch))
+        return self.inputs.lookup(share(self.domain.train), self.inputs.view(epoch), asked)
+
+    def mine(self, batch: torch.Tensor) -> torch.Tensor:
+        """What this rank computes of a batch: the pictures whose activations it holds, or else an equal part."""
+        if world_size() == 1:
+            return batch
+        return batch[self._own[batch]] if self.inputs.depth else share(batch)
+
+    def parts(self, batch: torch.Tensor) -> Sequence[torch.Tensor]:
+        """What this rank computes of a batch, in as many parts as gradients are accumulated over."""
+        mine = self.mine(batch)
+        return mine.split(math.ceil(len(mine) / self.settings.accumulate)) if len(mine) else ()
+
+    def set_rate(self, head_rate: float) -> None:
+        """Give the head this rate and the other groups theirs, in the ratios of the optimizer."""
+        for group, ratio in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = head_rate * ratio
+
+    def train_epoch(self, stage: Stage, epoch_in_stage: int, epoch: int) -> tuple[float, float]:
+        """One pass over the training pictures. Returns mean loss and accuracy."""
+        batches = self.batches(epoch)
+        source = self.source(epoch)
+        if self.extra is not None:
+            self.extra.begin_epoch(epoch)
+        self.suffix.train()  # the prefix always runs in evaluation mode
+        losses, correct = [], 0
+        with seeded(derived_seed(self.settings.seed, "dropout", epoch) + rank(), self.device):
+            for i, batch in enumerate(progress_bar(batches, desc=f"Epoch {epoch + 1}")):
+                within = epoch_in_stage * len(batches) + i
+                shape = schedule_shape(self.settings.schedule, within, stage.epochs * len(batches))
+                self.set_rate(stage.base_lr * shape)
+                loss, right = self.backward(batch, source)
+                losses.append(loss)
+                correct = correct + right
+                # Reading a number makes a GPU wait, so there not at every step.
+                every = 1 if self.device.type == "cpu" else 50
+                if (i + 1) % every == 0 or i + 1 == len(batches):
+                    unseen = i // every * every
+                    self._check_finite(losses[unseen:], epoch * len(batches) + unseen)
+                self.update()
+        # A loss is computed before its update, so the last update of an epoch needs a look of its own.
+        if not torch.stack([p.isfinite().all() for p in self.trained]).all():
+            raise TrainingDiverged(self._not_a_number("weights are", (epoch + 1) * len(batches)))
+        sizes = torch.tensor([len(batch) for batch in batches], device=self.device)
+        return float((torch.stack(losses) * sizes).sum() / sizes.sum()), int(correct) / int(sizes.sum())
+
+    def backward(self, batch: torch.Tensor, source: Callable) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of the mean loss over ``batch``, in parts. Returns mean loss and number of right answers.
+
+        With several ranks each computes its part of the batch, and all end with the same gradients and numbers.
+        """
+        loss = correct = 0
+        for part in self.parts(batch):
+            labels = self.domain.labels[part].to(self.device, non_blocking=True)
+            with autocast(self.settings, self.device):
+                features = self.features(source(part))
+                logits = self.model.head(features)
+            # Each picture weighs the same, in whichever part it comes: summed here, divided by the batch.
+            part_loss = F.cross_entropy(logits.float(), labels, reduction="sum") / len(batch)
+            extra = 0 if self.extra is None else self.extra.loss(part, features) * (len(part) / len(batch))
+            self.scaler.scale(part_loss + extra).backward()
+            loss = loss + part_loss.detach()
+            correct = correct + (logits.argmax(1) == labels).sum()
+        return add_gradients(self.trained, loss, correct)
+
+    def update(self) -> None:
+        """Take the optimizer step and drop the gradients."""
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def evaluate(self, ids: torch.Tensor) -> Evaluation:
+        return evaluate_inputs(self.suffix, self.inputs, ids)
+
+    def _check_finite(self, losses: list[torch.Tensor], first_step: int) -> None:
+        finite = torch.stack(losses).isfinite()
+        if not finite.all():
+            step = first_step + int((~finite).nonzero()[0]) + 1
+            raise TrainingDiverged(self._not_a_number("loss is", step))
+
+    def _not_a_number(self, what: str, step: int) -> str:
+        rate = self.optimizer.param_groups[-1]["lr"]
+        return (
+            f"The {what} not a number at step {step}, head rate {rate:.3g}. The model holds the weights of the last "
+            "good epoch. Use a lower base_lr (lr_finder suggests one), or bfloat16 instead of float16"
+        )

@@ -1,0 +1,91 @@
+"""The checks of notebook 01: right answers pass, each misconception gets its own hint, nonsense breaks nothing."""
+
+import pytest
+import torch
+
+from labutils import build_feature_extractor, load
+from labutils.analysis.features import group_features
+from labutils.course.exercises import theory as check
+
+NAMES = ("first_to_see_the_picture", "partly_trained", "unseen_by_cka")
+
+
+@pytest.fixture(scope="module")
+def features():
+    textures = load("textures", image_size=64)
+    return group_features(build_feature_extractor(), textures.images[textures.validation])["layer7"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "answer, begins",
+    [
+        (..., "Not answered yet"),
+        (None, "Not answered yet"),
+        *[
+            (nonsense, "Not yet. ")
+            for nonsense in ("?", [], {}, -1, 0.5, float("nan"), float("inf"), 10**400, torch.zeros(3, 4))
+        ],
+    ],
+)
+def test_open_and_nonsense(name, answer, begins, told):
+    getattr(check, name)(answer)
+    assert told().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    "answer, part",
+    [
+        ("layer3", "Right. A unit of layer3 sees 67 pixels"),
+        (" Layer3 ", "Right. "),
+        ("layer2", "less than 64 pixels"),
+        ("layer4", "an earlier group's do so already"),
+        ("layer7", "averages over the picture"),
+        ("head", "only reads features"),
+        ("layer9", "one of stem, layer1"),
+    ],
+)
+def test_first_to_see_the_picture(answer, part, told):
+    check.first_to_see_the_picture(answer)
+    assert part in told()
+
+
+BLOCKS, HEAD = 1_652_640 + 1_017_600, 1280 * 10 + 10
+
+
+@pytest.mark.parametrize(
+    "answer, part",
+    [
+        (BLOCKS + HEAD, "Right. "),
+        (BLOCKS + 1280 * 12 + 12, "twelve textures"),
+        (HEAD, "head alone"),
+        (BLOCKS, "The head is trained as well"),
+        (BLOCKS + HEAD + 446_784, "the head is one of them"),
+        (3_371_008 + HEAD, "full fine-tuning"),
+        (17, "requires_grad"),
+    ],
+)
+def test_partly_trained(answer, part, told):
+    check.partly_trained(answer)
+    assert part in told()
+
+
+@pytest.mark.parametrize(
+    "change, part",
+    [
+        (lambda f: f.flip(1), "Right. "),
+        (lambda f: 3 * f, "Right. "),
+        (lambda f: torch.cat([f, f], 1), "Right. "),
+        (lambda f: f, "old numbers"),
+        (lambda f: f + 1e-4, "old numbers"),
+        (lambda f: f.flip(0), "shuffle the columns instead"),
+        (lambda f: f.T, "One row for each of the 240"),
+        (lambda f: f.tolist(), "Give a tensor"),
+        (lambda f: f + 3 * f.std() * torch.randn(f.shape), "CKA saw this change"),
+        (lambda f: f * torch.linspace(-2, 2, f.shape[1]) ** 8, "CKA saw this change"),
+        (lambda f: f * float("nan"), "CKA saw this change"),
+    ],
+)
+def test_unseen_by_cka(features, change, part, told):
+    check.unseen_by_cka(change(features))
+    assert part in told()

@@ -1,0 +1,154 @@
+"""The comparisons: equal budgets, test split untouched by choices, nothing done twice."""
+
+from dataclasses import replace
+
+import pytest
+
+import labutils.experiments.runs
+from labutils import Settings, compare_transfer_vs_scratch, domain_gap_experiment, run_all
+from labutils.experiments.comparisons import _default_labels, augmentation_for, steps_for, tuned
+from labutils.experiments.runs import FEATURES, FULL, PARTIAL, SCRATCH, Run
+
+QUICK = Settings(epochs=2, batch_size=16, keep_best=False)
+
+
+@pytest.fixture
+def splits_seen(monkeypatch):
+    """Which splits were evaluated, in order."""
+    seen, evaluate = [], labutils.experiments.runs.evaluate
+
+    def spy(model, domain, split, *rest):
+        seen.append(split)
+        return evaluate(model, domain, split, *rest)
+
+    monkeypatch.setattr(labutils.experiments.runs, "evaluate", spy)
+    return seen
+
+
+def test_choosing_a_rate_never_looks_at_the_test_split(tiny_backbone, tiny_domain, splits_seen):
+    run = Run(tiny_domain, tiny_backbone, SCRATCH, 12, 0, QUICK)
+    (chosen,), table = tuned([run], (1e-3, 1e-2))
+    assert splits_seen == []
+    assert len(table) == 2
+    assert chosen.base_lr == table.loc[table["validation_accuracy"].idxmax(), "base_lr"]
+
+
+def test_each_reported_run_looks_at_the_test_split_once(tiny_backbone, tiny_domain, splits_seen):
+    compare_transfer_vs_scratch(
+        tiny_domain, tiny_backbone, labels=12, settings=QUICK, scratch_rates=(1e-3, 1e-2), seeds=(0, 1)
+    )
+    assert splits_seen == ["test"] * 4
+
+
+def test_both_starts_get_the_same_steps_pictures_and_augmentation(tiny_backbone, tiny_domain, monkeypatch):
+    runs = []
+    monkeypatch.setattr(
+        "labutils.experiments.comparisons.run_all",
+        lambda todo, *a, **k: (runs.extend(todo), run_all(todo))[1],
+    )
+    curves, ends = compare_transfer_vs_scratch(
+        tiny_domain, tiny_backbone, labels=12, settings=QUICK, scratch_rates=(1e-3,), seeds=(0, 1)
+    )
+    assert {run.settings for run in runs} == {QUICK}
+    assert {run.labels for run in runs} == {12}
+    steps = curves.groupby("start")["step"].apply(list)
+    assert steps["pretrained"] == steps["random"]
+    assert set(ends["start"]) == {"pretrained", "random"} and len(ends) == 4
+
+
+def test_domain_gap_table_is_tidy_and_budgets_are_equal(tiny_backbone, tiny_domain):
+    table = domain_gap_experiment(
+        [tiny_domain], tiny_backbone, labels=(6, 12), seeds=(0,), scratch_rates=(1e-3,), settings=QUICK
+    )
+    assert len(table) == 2 * 4 and not table.isna().any().any()
+    assert (table.groupby("labels")["steps"].nunique() == 1).all(), "all strategies take the same steps"
+    assert table["test_accuracy"].between(0, 1).all()
+
+
+def test_sizes_out_of_range_are_told_before_any_training(tiny_backbone, tiny_domain, monkeypatch):
+    monkeypatch.setattr(Run, "execute", lambda self: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="1000"):
+        domain_gap_experiment([tiny_domain], tiny_backbone, labels=(1000,))
+    with pytest.raises(ValueError, match="1000"):
+        compare_transfer_vs_scratch(tiny_domain, tiny_backbone, labels=1000)
+    for wrong in ({"seeds": ()}, {"seeds": 3}, {"scratch_rates": ()}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a list or tuple of at least one"):
+            compare_transfer_vs_scratch(tiny_domain, tiny_backbone, labels=12, **wrong)
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a list or tuple of at least one"):
+            domain_gap_experiment([tiny_domain], tiny_backbone, labels=(12,), **wrong)
+    with pytest.raises(ValueError, match="domains='digits': give a list or tuple of at least one"):
+        domain_gap_experiment("digits", tiny_backbone)
+
+
+def test_the_usual_numbers_of_labels_are_those_of_the_whole_domain(tiny_domain):
+    named = replace(tiny_domain, name="digits")  # as a folder of one's own may be
+    assert _default_labels(named) == _default_labels(tiny_domain) and max(_default_labels(named)) <= 30
+
+
+def test_finished_runs_are_read_not_done_again(tiny_backbone, tiny_domain, tmp_path, monkeypatch):
+    runs = [Run(tiny_domain, tiny_backbone, FEATURES, 12, seed, QUICK) for seed in (0, 1, 2)]
+    done, execute = [], Run.execute
+
+    def interrupted(self):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(self.seed)
+        return execute(self)
+
+    monkeypatch.setattr(Run, "execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_all(runs, tmp_path)
+    monkeypatch.setattr(Run, "execute", lambda self: (done.append(self.seed), execute(self))[1])
+    results = run_all(runs, tmp_path)
+    assert done == [0, 1, 2], "each once, in spite of the interruption"
+    fresh = run_all(runs)
+    for kept, new in zip(results, fresh, strict=True):
+        assert kept["test_accuracy"] == new["test_accuracy"], "what was read is what was measured"
+
+
+def test_half_a_result_file_counts_as_none(tiny_backbone, tiny_domain, tmp_path):
+    run = Run(tiny_domain, tiny_backbone, FEATURES, 12, 0, QUICK)
+    (tmp_path / f"{run.key}.json").write_text('{"test_accuracy": 0.')
+    assert 0 <= run_all([run], tmp_path)[0]["test_accuracy"] <= 1
+
+
+def test_key_tells_all_that_changes_numbers(tiny_backbone, tiny_domain):
+    run = Run(tiny_domain, tiny_backbone, FEATURES, 12, 0, QUICK)
+    others = [
+        replace(run, labels=11),
+        replace(run, seed=1),
+        replace(run, strategy=PARTIAL),
+        replace(run, test=False),
+        replace(run, settings=replace(QUICK, weight_decay=0.0)),
+    ]
+    assert len({run.key, *(other.key for other in others)}) == 6
+    assert replace(run, settings=replace(QUICK, cache_limit_gb=0.5)).key == run.key
+
+
+def test_frozen_groups_are_reported_unmoved_and_moved_ones_moved(tiny_backbone, tiny_domain):
+    result = Run(tiny_domain, tiny_backbone, FEATURES, 12, 0, QUICK).execute()
+    assert result["frozen_unmoved"]
+    assert [name for name, distance in result["movement"].items() if distance > 0] == ["head"]
+    result = Run(tiny_domain, tiny_backbone, FULL, 12, 0, QUICK).execute()
+    assert all(distance > 0 for distance in result["movement"].values())
+
+
+def test_augmentation_never_mirrors_digits():
+    assert set(augmentation_for("digits")) == {"crop"}
+    assert "flip" in augmentation_for("solar")
+
+
+def test_more_labels_more_steps_but_not_in_proportion():
+    assert steps_for(50) < steps_for(800) < 16 * steps_for(50)
+
+
+@pytest.mark.slow
+def test_two_worker_processes_give_the_numbers_of_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_DATA", str(tmp_path))
+    settings = replace(QUICK, validate_every=2)
+    runs = [
+        Run("textures", "efficientnet_lite0", FEATURES, 24, seed, settings, image_size=32) for seed in (0, 1)
+    ]
+    alone, together = run_all(runs, workers=1), run_all(runs, workers=2)
+    for one, other in zip(alone, together, strict=True):
+        assert one["test_accuracy"] == pytest.approx(other["test_accuracy"], abs=0.01)

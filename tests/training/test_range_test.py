@@ -1,0 +1,190 @@
+"""The range test leaves no trace, keeps ratios, and says "no suggestion" when there is none."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labutils import Settings, discriminative_lr_optimizer, fit, freeze_all_but, lr_finder
+from labutils.training.range_test import suggest
+
+RATES = np.geomspace(1e-7, 10, 100)
+
+
+def curve(kind: str, seed: int = 0, noise: float = 0.05, rates=RATES) -> np.ndarray:
+    """Loss with its fall centred at 1e-3 and a blow-up from 0.3; or flat; or rising from 1e-4."""
+    shapes = {
+        "falling": 2.3 - 1.5 / (1 + (1e-3 / rates) ** 1.2) + np.where(rates > 0.3, (rates / 0.3) ** 2 - 1, 0),
+        "flat": np.full(len(rates), 2.3),
+        "rising": 2.3 + 0.5 * np.maximum(0, np.log10(rates) + 4),
+    }
+    return shapes[kind] + np.random.default_rng(seed).normal(0, noise, len(rates))
+
+
+def test_valley_and_steepest_lie_where_the_loss_falls():
+    found = [suggest(RATES, curve("falling", seed))[1] for seed in range(20)]
+    for name, factor in (("valley", 1.5), ("steepest", 2.5)):
+        rates = np.array([suggestions[name] for suggestions in found])
+        assert ((rates > 1e-3 / factor) & (rates < 1e-3 * factor)).all(), (name, rates.min(), rates.max())
+
+
+def test_minimum_over_ten_lies_below_the_blow_up():
+    assert all(1e-3 < suggest(RATES, curve("falling", seed))[1]["minimum/10"] < 0.03 for seed in range(20))
+
+
+@pytest.mark.parametrize(("kind", "word"), [("flat", "flat"), ("rising", "rises")])
+def test_no_suggestion_on_flat_and_rising_curves(kind, word):
+    reasons = [suggest(RATES, curve(kind, seed))[2] for seed in range(40)]
+    # Noise may look like a fall now and then: the test is built for some per cent of it.
+    assert sum(reason is not None for reason in reasons) >= 37
+    exact = suggest(RATES, curve(kind, noise=0))
+    assert exact[1] == {} and word in exact[2]
+
+
+@pytest.mark.parametrize("height", [20.0, 500.0])
+def test_no_suggestion_when_the_first_step_already_blows_up(height):
+    """Such a loss may come down again later: from far above where it was before the first step."""
+    generator = np.random.default_rng(0)
+    for length in (11, 40):
+        losses = height * generator.uniform(0.4, 1.6, length) * np.geomspace(1, 0.3, length)
+        losses[0] = 2.3
+        _, suggestions, reason = suggest(RATES[:length], losses)
+        assert suggestions == {} and "begin with a lower rate" in reason
+
+
+def test_loss_that_is_not_a_number():
+    losses = curve("falling")
+    losses[80:] = np.nan
+    assert suggest(RATES, losses)[2] is None, "what came before the NaN is enough"
+    losses[4:] = np.inf
+    assert "only 4 steps" in suggest(RATES, losses)[2]
+
+
+@given(st.floats(0.1, 100), st.integers(-2, 2))
+@settings(max_examples=30, deadline=None)
+def test_suggestions_do_not_depend_on_the_unit_of_loss_or_rate(scale, power):
+    plain = suggest(RATES, curve("falling"))[1]
+    scaled = suggest(RATES * 10.0**power, scale * curve("falling"))[1]
+    assert all(scaled[name] == pytest.approx(plain[name] * 10.0**power, rel=1e-6) for name in plain)
+
+
+def everything(model, optimizer):
+    """All that a trace could be left in."""
+    numpy_state = np.random.get_state()
+    return {
+        "weights": {name: tensor.clone() for name, tensor in model.state_dict().items()},
+        "modes": [module.training for module in model.modules()],
+        "gradients": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
+        "asks": [p.requires_grad for p in model.parameters()],
+        "optimizer": optimizer.state_dict()["param_groups"],
+        "moments": [
+            value.clone()
+            for state in optimizer.state.values()
+            for value in state.values()
+            if torch.is_tensor(value)
+        ],
+        "torch": torch.get_rng_state(),
+        "numpy": numpy_state[1],
+        "python": random.getstate(),
+    }
+
+
+def same(one, other) -> bool:
+    if torch.is_tensor(one):
+        return torch.equal(one, other)
+    if isinstance(one, np.ndarray):
+        return bool((one == other).all())
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def test_leaves_no_trace_also_when_the_loss_blows_up(any_net, tiny_domain):
+    net = any_net()
+    freeze_all_but(net, net.names[-2:])
+    net.train()
+    optimizer = discriminative_lr_optimizer(net, 1e-2)
+    # A step and left-over gradients, so that moments and gradients exist that could be disturbed.
+    net(net.normalise(tiny_domain.images[:8].float() / 255)).sum().backward()
+    optimizer.step()
+    before = everything(net, optimizer)
+    found = lr_finder(net, tiny_domain, Settings(batch_size=8), optimizer=optimizer, highest=1e6, steps=40)
+    after = everything(net, optimizer)
+    assert len(found.curve) > 10
+    for name in before:
+        assert same(before[name], after[name]), name
+
+
+def test_training_after_it_is_bit_identical_to_training_without_it(any_net, tiny_domain):
+    histories = []
+    for test_first in (False, True):
+        net = any_net()
+        if test_first:
+            lr_finder(net, tiny_domain, Settings(batch_size=8), steps=12)
+        history = fit(net, tiny_domain, Settings(epochs=2, batch_size=8, augmentation=("flip",)))
+        histories.append(
+            (history.drop(columns="seconds"), {k: v.clone() for k, v in net.state_dict().items()})
+        )
+    assert histories[0][0].equals(histories[1][0])
+    assert same(histories[0][1], histories[1][1])
+
+
+def test_sweeps_evenly_on_the_logarithm_and_cycles_a_short_loader(tiny_net, tiny_domain):
+    few = tiny_domain.labelled(6, seed=0)  # less than one batch
+    found = lr_finder(tiny_net(), few, Settings(batch_size=16), lowest=1e-5, highest=1e-3, steps=30)
+    assert len(found.curve) == 30
+    ratios = found.curve["rate"].iloc[1:].to_numpy() / found.curve["rate"].iloc[:-1].to_numpy()
+    assert np.allclose(ratios, ratios[0])
+    assert found.curve["rate"].iloc[0] == pytest.approx(1e-5) and found.curve["rate"].iloc[
+        -1
+    ] == pytest.approx(1e-3)
+
+
+def test_groups_keep_the_ratios_of_their_rates(tiny_net, tiny_domain, monkeypatch):
+    from labutils.training.trainer import Trainer
+
+    seen = []
+    update = Trainer.update
+
+    def spy(self):
+        seen.append([group["lr"] for group in self.optimizer.param_groups])
+        update(self)
+
+    monkeypatch.setattr(Trainer, "update", spy)
+    net = tiny_net()
+    freeze_all_but(net, net.names)
+    optimizer = discriminative_lr_optimizer(net, [1e-5, 1e-4, 5e-4, 1e-3])
+    ratios = [group["lr"] / 1e-3 for group in optimizer.param_groups]
+    found = lr_finder(net, tiny_domain, Settings(), optimizer=optimizer, steps=10, lowest=1e-6, highest=1e-4)
+    for rates, rate in zip(seen, found.curve["rate"], strict=True):
+        assert np.allclose(rates, [rate * ratio for ratio in ratios])
+
+
+def test_plot_and_refusals(tiny_net, tiny_domain):
+    net = tiny_net()
+    found = lr_finder(net, tiny_domain, Settings(batch_size=8), steps=20)
+    assert found.plot().axes[0].get_xscale() == "log"
+    with pytest.raises(ValueError, match="empty"):
+        lr_finder(net, tiny_domain, lowest=1.0, highest=0.1)
+    for highest in (float("inf"), float("nan"), "10"):
+        with pytest.raises(ValueError, match="empty"):
+            lr_finder(net, tiny_domain, highest=highest)
+    for steps in (3, 20.5, "20"):
+        with pytest.raises(ValueError, match="too few"):
+            lr_finder(net, tiny_domain, steps=steps)
+    freeze_all_but(net, ())
+    with pytest.raises(ValueError, match="Nothing is trainable"):
+        lr_finder(net, tiny_domain)
+
+
+def test_no_suggestion_is_an_error_only_when_asked_for(tiny_net, tiny_domain):
+    # Rates so low that nothing moves.
+    found = lr_finder(tiny_net(), tiny_domain, Settings(batch_size=48), lowest=1e-12, highest=1e-11, steps=20)
+    assert found.suggestions == {} and "flat" in found.reason
+    with pytest.raises(ValueError, match="flat"):
+        found.suggestion  # noqa: B018

@@ -1,0 +1,146 @@
+"""Settings refuse what cannot work and tell apart what gives other results."""
+
+import dataclasses
+import math
+
+import numpy
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labutils import Settings, pick_device
+from labutils.runtime.seeds import derived_seed, seeded
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        ({"epochs": 0}, "epochs=0 is out of range: use a whole number from 1"),
+        ({"epochs": 2.5}, "a whole number from 1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"views": 0}, "views=0"),
+        ({"accumulate": -1}, "accumulate=-1"),
+        ({"validate_every": 0}, "validate_every=0"),
+        ({"patience": 0}, "patience=0 is out of range: use None or a whole number from 1"),
+        ({"base_lr": 0}, "1e-3 is usual"),
+        ({"base_lr": 100}, "base_lr=100"),
+        ({"base_lr": math.nan}, "base_lr=nan"),
+        ({"lr_decay": 0.5}, "from 1"),
+        ({"lr_decay": math.inf}, "lr_decay=inf"),
+        ({"weight_decay": 1}, "from 0 to below 1"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1"),
+        ({"cache_limit_gb": -1}, "0 .never cache. or more"),
+        ({"schedule": "linear"}, "'cosine', 'constant'"),
+        ({"precision": "half"}, "'float32', 'bfloat16', 'float16'"),
+        ({"augmentation": ("flip", "blur")}, "quarter_turns"),
+        ({"augmentation": "flip"}, "augmentation='flip' .* a tuple out of"),
+        ({"augmentation": None}, "a tuple out of"),
+        ({"augmentation": [["flip"]]}, "a tuple out of"),
+        ({"batch_size": 32.0}, "batch_size=32.0"),
+        ({"base_lr": "1e-3"}, "base_lr='1e-3' is out of range"),
+        ({"base_lr": None}, "base_lr=None"),
+        ({"patience": 1.5}, "None or a whole number"),
+        ({"patience": "3"}, "None or a whole number"),
+        ({"seed": 0.5}, "seed=0.5 is out of range: use a whole number"),
+        ({"cache_limit_gb": math.inf}, "cache_limit_gb=inf"),
+        ({"keep_best": "no"}, "True or False"),
+        ({"device": 0}, "'cpu'"),
+    ],
+    ids=str,
+)
+def test_values_out_of_range_are_told_with_the_allowed_ones(wrong, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        Settings(**wrong)
+
+
+def test_settings_are_frozen_and_can_be_keys():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().epochs = 3
+    assert len({Settings(), Settings(), Settings(augmentation=["flip"])}) == 2
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert Settings(epochs=numpy.int64(3)).digest == Settings(epochs=3).digest
+
+
+OTHER = {
+    "epochs": 3,
+    "batch_size": 8,
+    "base_lr": 0.1,
+    "lr_decay": 2.0,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "augmentation": ("flip",),
+    "views": 2,
+    "keep_best": False,
+    "validate_every": 2,
+    "patience": 3,
+    "accumulate": 2,
+    "precision": "bfloat16",
+    "gradient_checkpointing": True,
+    "channels_last": False,
+    "compile": True,
+    "seed": 1,
+}
+
+
+def test_the_digest_differs_with_every_setting_that_can_change_a_result():
+    same = {"cache_limit_gb": 0.5, "device": "cpu"}
+    assert set(OTHER) | set(same) == {field.name for field in dataclasses.fields(Settings)}
+    digests = {name: Settings(**{name: value}).digest for name, value in OTHER.items()}
+    assert len({Settings().digest, *digests.values()}) == 1 + len(OTHER)
+    assert Settings(**same).digest == Settings().digest == Settings().digest
+
+
+@given(st.lists(st.tuples(st.integers(), st.text(max_size=5)), min_size=2, max_size=8, unique=True))
+def test_other_parts_give_other_seeds_that_torch_accepts(parts):
+    seeds = [derived_seed(*part) for part in parts]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds == [derived_seed(*part) for part in parts]
+    for seed in seeds:
+        torch.Generator().manual_seed(seed)
+
+
+def test_a_seed_is_the_same_on_every_machine():
+    assert derived_seed(0, "order", 3) == 66275818384681139
+
+
+def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch):
+    assert pick_device("cpu") == torch.device("cpu")
+    monkeypatch.setenv("LAB_DEVICE", "cpu")
+    assert pick_device() == torch.device("cpu")
+    monkeypatch.delenv("LAB_DEVICE")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device() == torch.device("cuda") and pick_device("cuda:1") == torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device() == torch.device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device() == torch.device("cpu")
+    for absent in ("cuda", "mps", "tpu"):
+        with pytest.raises(ValueError, match=f"'{absent}' is not available here; present: .'cpu'"):
+            pick_device(absent)
+    with pytest.raises(ValueError, match="'cpu:x' is not a name of a device: use 'cpu'"):
+        pick_device("cpu:x")
+
+
+@given(st.integers(0, 2**56 - 1))
+def test_drawing_from_a_seed_leaves_no_trace(seed):
+    before = torch.get_rng_state()
+    with seeded(seed):
+        first = torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
+    with seeded(seed):
+        assert torch.equal(torch.rand(3), first)
+    torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
+    assert torch.equal(torch.rand(3), first)  # the seed is what torch.manual_seed would make of it
+    torch.set_rng_state(before)
+
+
+def test_an_error_inside_leaves_the_generator_as_it_was():
+    before = torch.get_rng_state()
+    with pytest.raises(KeyError), seeded(1):
+        torch.rand(1)
+        raise KeyError
+    assert torch.equal(torch.get_rng_state(), before)
