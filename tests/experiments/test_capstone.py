@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from labutils.experiments import capstone
 from labutils.experiments.capstone import (
+    BATCH,
     FASTER,
     HEAD_ALONE,
     TEXTBOOK,
@@ -14,6 +14,7 @@ from labutils.experiments.capstone import (
     augmentation_ablation,
     capstone,
     more_labels,
+    settings_for,
 )
 from labutils.experiments.runs import Run
 
@@ -74,11 +75,11 @@ def test_ablation_changes_nothing_but_the_augmentation(tiny_backbone, tiny_domai
 def test_more_labels_get_more_steps_but_not_in_proportion(tiny_backbone, tiny_domain, runs_done):
     table = more_labels((6, 12, 30), tiny_domain, **SMALL)
     assert table["labels"].tolist() == [6, 6, 12, 12, 30, 30]
-    steps = {run.labels: run.settings.epochs * math.ceil(run.labels / capstone.BATCH) for run in runs_done}
+    steps = {run.labels: run.settings.epochs * math.ceil(run.labels / BATCH) for run in runs_done}
     assert steps[6] < steps[12] < steps[30] < 5 * steps[6]
     assert all(run.strategy.groups == 1 for run in runs_done)
 
 
 def test_weights_of_the_last_epoch():
-    settings = capstone.settings_for(("flip",), 7)
+    settings = settings_for(("flip",), 7)
     assert not settings.keep_best and settings.validate_every == settings.epochs == 7
