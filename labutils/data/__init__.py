@@ -10,6 +10,7 @@ from functools import partial
 from importlib.metadata import version
 
 from labutils.data import digits, public, solar, textures
+from labutils.data.augmentation import Augmentation
 from labutils.data.decode_cache import decode_once, divide
 from labutils.data.decoding import check_image_size
 from labutils.data.domain import Domain
@@ -17,7 +18,7 @@ from labutils.data.folder import folder
 from labutils.data.splits import DataError, split
 from labutils.runtime.files import data_folder
 
-__all__ = ["INSTALLED", "PUBLIC", "DataError", "Domain", "folder", "load", "split"]
+__all__ = ["Augmentation", "INSTALLED", "PUBLIC", "DataError", "Domain", "folder", "load", "split"]
 
 _INSTALLED = {"textures": textures, "solar": solar, "digits": digits}
 INSTALLED = tuple(_INSTALLED)

@@ -1,1 +1,3 @@
 """What everything stands on: files, seeds, devices, progress bars, processes."""
+
+from labutils.runtime.files import PROJECT

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import labutils.headless.parts.core
 import solution
 from labutils.experiments.runs import Run, open_domain
 from labutils.headless.parts import CORE, PARTS
@@ -75,7 +74,9 @@ def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):
     first = write_report(plan).read_text()
     assert len(executed) == len(set(executed))
     monkeypatch.setattr(Run, "execute", lambda self: pytest.fail("done again"))
-    monkeypatch.setattr(labutils.headless.parts.core, "lr_finder", lambda *a, **k: pytest.fail("done again"))
+    monkeypatch.setattr(
+        "labutils.headless.parts.part5_range_test.lr_finder", lambda *a, **k: pytest.fail("done again")
+    )
     assert write_report(plan).read_text() == first
 
 
@@ -133,7 +134,7 @@ def test_the_capstone_mirrors_no_digits_and_obeys_the_device(plan, monkeypatch):
     def recipes(*_, **options):
         raise Asked(options)
 
-    monkeypatch.setattr(labutils.headless.parts.further, "try_recipes", recipes)
+    monkeypatch.setattr("labutils.headless.parts.part9_capstone.try_recipes", recipes)
     for domain, allowed in {"digits": ["crop"], "solar": ["flip", "vertical_flip"]}.items():
         with pytest.raises(Asked) as asked:
             PARTS["capstone"](replace(plan, domain=domain, device="cpu"))

@@ -1,0 +1,49 @@
+"""Part 4 of the headless lab: pretrained or random weights, at equal budget."""
+
+from dataclasses import replace
+
+from labutils.experiments.comparisons import compare_transfer_vs_scratch
+from labutils.experiments.statistics import intervals
+from labutils.headless.parts.writing import keep, markdown
+from labutils.headless.plan import Plan
+from labutils.runtime.files import whole_file
+
+
+def transfer_or_scratch(plan: Plan) -> str:
+    """4 · Pretrained against random initialisation"""
+    from labutils.plots.comparisons import plot_comparison
+
+    plan = replace(plan, image_size=plan.small_image_size)
+    curves, ends = compare_transfer_vs_scratch(
+        plan.domain,
+        plan.backbone,
+        labels=plan.labels,
+        settings=plan.settings,
+        scratch_rates=plan.scratch_rates,
+        seeds=plan.seeds,
+        image_size=plan.image_size,
+        store=plan.store,
+        workers=plan.workers,
+    )
+    with whole_file(plan.outputs / "transfer_or_scratch_ends.csv") as path:
+        ends.to_csv(path, index=False)
+    looked_at = curves.dropna(subset="validation_accuracy")
+    means = intervals(looked_at, ["start", "step"], "validation_accuracy")
+    keep(plan, "transfer_or_scratch", curves, plot_comparison(means, plan.title))
+    tests = intervals(ends, ["start"]).set_index("start")
+    lead = tests.loc["pretrained", "mean"] - tests.loc["random", "mean"]
+    steps = ends[ends["start"] == "pretrained"]["steps_to_match"]
+    reached = ends[ends["start"] == "random"]["steps_to_match"].notna().sum()
+    matched = (
+        f"after {steps.median():.0f} of {curves['step'].max()} steps (median)"
+        if steps.notna().any()
+        else "never"
+    )
+    return (
+        f"Same pictures, same {curves['step'].max()} steps, same augmentation; the rate from scratch is "
+        f"{'the best on validation of ' * (len(plan.scratch_rates) > 1)}"
+        f"{', '.join(f'{rate:g}' for rate in plan.scratch_rates)}. The pretrained network ends "
+        f"**{100 * lead:.1f} points** ahead on the test pictures. It reaches the final validation accuracy of scratch {matched}; "
+        f"scratch reaches that of transfer in {reached} of {len(plan.seeds)} runs.\n\n"
+        f"{markdown(tests.reset_index())}\n\n![Validation accuracy over steps for both starts](transfer_or_scratch.png)"
+    )
