@@ -9,6 +9,7 @@ from labutils.networks.backbones import BACKBONES, WeightsError, build_feature_e
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
+from labutils.runtime.seeds import default_seed
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.evaluation import Evaluation, evaluate
 from labutils.training.loop import fit
@@ -34,6 +35,7 @@ __all__ = [
     "add_adapters",
     "build_feature_extractor",
     "compare_transfer_vs_scratch",
+    "default_seed",
     "discriminative_lr_optimizer",
     "domain_gap_experiment",
     "effective_data",

@@ -16,7 +16,8 @@ torch.set_num_threads(1)
 def own_data_folder(tmp_path, monkeypatch):
     """No test reads or writes the data of the person who runs it."""
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("LAB_DEVICE", raising=False)
+    for name in ("LAB_DEVICE", "LAB_SEED"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path / "data"
 
 

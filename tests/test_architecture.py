@@ -8,85 +8,61 @@ from pathlib import Path
 import pytest
 
 import labutils
+from docs.draw_architecture import imported, imports, lowest_first, save
 
-# Lowest first: a room imports only from those before it.
-ROOMS = (
-    "runtime",
-    "plots",
-    "data",
-    "networks",
-    "training",
-    "analysis",
-    "forgetting",
-    "experiments",
-    "deploy",
-    "course",
-    "headless",
-)
 FOLDER = Path(labutils.__file__).parent
 PROJECT = FOLDER.parent
 MOST_FILES = 15
 
 
-def imports_of(path: Path) -> set[str]:
-    """Modules of the lab that a file imports from, at its top or inside a function."""
-    used = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            used |= {alias.name for alias in node.names if alias.name.split(".")[0] == "labutils"}
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative imports hide which room is meant"
-            if node.module.split(".")[0] == "labutils":
-                used.add(node.module)
-    return used
+def test_no_import_goes_upwards():
+    used = imports()
+    assert set().union(*used.values()) <= set(used), "relative imports, or the door, hide which room is meant"
+    lowest_first(used)  # raises where two rooms import from each other
+    assert not used["plots"], "figures compute nothing"
 
 
-def rooms_used(path: Path) -> set[str]:
-    return {name.split(".")[1] if "." in name else "labutils itself" for name in imports_of(path)}
+def test_rooms_that_import_from_each_other_are_found():
+    assert lowest_first({"high": {"low"}, "low": set()}) == ["low", "high"]
+    with pytest.raises(ValueError, match="import from each other: .'a', 'b'"):
+        lowest_first({"a": {"b"}, "b": {"a"}, "c": set()})
 
 
-def test_every_room_has_its_place():
-    assert {path.parent.name for path in FOLDER.glob("*/__init__.py")} == set(ROOMS)
-    assert {path.name for path in FOLDER.glob("*.py")} <= {"__init__.py", "__main__.py"}
+def test_every_import_is_seen(tmp_path):
+    file = tmp_path / "a.py"
+    file.write_text(
+        "import labutils.plots\nfrom labutils import fit\ndef f():\n    from labutils.data import load\n"
+    )
+    assert imported(file) == {"labutils.plots", "labutils", "labutils.data"}
+    file.write_text("from .data import load\nfrom . import data\nimport torch\n")
+    assert imported(file) == {".data", "."}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_from_rooms_before_it(room):
-    before = set(ROOMS[: ROOMS.index(room)])
-    for file in (FOLDER / room).rglob("*.py"):
-        assert rooms_used(file) - {room} <= (set() if room == "plots" else before), (
-            file.name
-        )  # figures compute nothing
+def test_the_drawing_is_that_of_the_code(tmp_path):
+    save(tmp_path / "now.svg")
+    now, kept = ((path).read_text() for path in (tmp_path / "now.svg", PROJECT / "docs" / "architecture.svg"))
+    assert now == kept, "draw it again: python docs/draw_architecture.py"
 
 
 @pytest.mark.parametrize(
     "folder", [path.parent for path in FOLDER.rglob("__init__.py")], ids=lambda p: p.name
 )
 def test_a_folder_is_taken_in_at_a_glance(folder):
-    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
+    assert (
+        len([path for path in folder.glob("*.py") if path.stem not in ("__init__", "__main__")]) <= MOST_FILES
+    )
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_private_names_stay_in_their_module(room):
-    for file in (FOLDER / room).rglob("*.py"):
+def test_private_names_stay_in_their_module():
+    for file in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "labutils":
                 private = [alias.name for alias in node.names if alias.name.startswith("_")]
                 assert not private, f"{file.name} imports {private} from {node.module}"
 
 
-def test_imports_are_told_apart(tmp_path):
-    file = tmp_path / "a.py"
-    file.write_text(
-        "import labutils.plots\nfrom labutils import fit\ndef f():\n    from labutils.experiments.runs import Run\n"
-    )
-    assert rooms_used(file) == {"plots", "labutils itself", "experiments"}
-
-
 def test_the_door_names_what_it_offers():
-    assert set(labutils.__all__) <= set(dir(labutils)) and sorted(labutils.__all__) == sorted(
-        set(labutils.__all__)
-    )
+    assert set(labutils.__all__) <= set(dir(labutils))
 
 
 def in_a_process_of_its_own(code: str) -> str:

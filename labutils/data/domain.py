@@ -11,6 +11,7 @@ from torch import Tensor
 from labutils.data.splits import DataError, choose
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.checks import is_whole
+from labutils.runtime.seeds import default_seed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,14 +150,14 @@ class Domain:
         digest.update(self.labels.contiguous().numpy())
         return digest.hexdigest()[:16]
 
-    def labelled(self, n: int, seed: int) -> "Domain":
+    def labelled(self, n: int, seed: int | None = None) -> "Domain":
         """Pretend that only ``n`` of the training pictures had been labelled.
 
         Parameters
         ----------
         n : int
             How many training pictures to keep: at least one per class, at most all of them.
-        seed : int
+        seed : int, default 0, or the variable LAB_SEED
             Which ones. With the same seed a smaller choice is part of a larger one, so a curve over ``n``
             shows the worth of *more* labels rather than the luck of *other* labels.
 
@@ -182,4 +183,6 @@ class Domain:
                 f"{self.name}: n={n!r} labelled pictures cannot be chosen: n must be a whole number from {least} "
                 f"(one per class) to {most} (the whole training split)"
             )
-        return replace(self, train=choose(self.train, self.labels, n, seed))
+        return replace(
+            self, train=choose(self.train, self.labels, n, default_seed() if seed is None else seed)
+        )

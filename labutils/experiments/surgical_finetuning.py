@@ -79,11 +79,12 @@ def glimpse(domain: Domain, looked_at: int) -> Domain:
 
 
 def train_source(
-    domain: Domain, backbone: str = "efficientnet_lite0", *, seed: int = 0, epochs: int = 10
+    domain: Domain, backbone: str = "efficientnet_lite0", *, epochs: int = 10, seed: int | None = None
 ) -> LayerGroups:
     """A network that knows the pictures as they were before the shift: a head trained on frozen features."""
-    model = build_feature_extractor(backbone, len(domain.classes), seed=seed)
-    fit(model, domain, Settings(epochs=epochs, base_lr=1e-2, seed=seed))
+    settings = Settings(epochs=epochs, base_lr=1e-2, **({} if seed is None else {"seed": seed}))
+    model = build_feature_extractor(backbone, len(domain.classes), seed=settings.seed)
+    fit(model, domain, settings)
     return model
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from labutils.data import Domain
 from labutils.runtime.distributed import world_size
-from labutils.runtime.seeds import derived_seed
+from labutils.runtime.seeds import default_seed, derived_seed
 from labutils.training.activation_cache import Inputs, autocast
 from labutils.training.extra_loss import ExtraLoss, digest
 
@@ -35,13 +35,14 @@ class Buffer:
     head: nn.Module
 
     @classmethod
-    def of(cls, domain: Domain, head: nn.Module, per_class: int, seed: int = 0) -> "Buffer":
+    def of(cls, domain: Domain, head: nn.Module, per_class: int, seed: int | None = None) -> "Buffer":
         """Keep ``per_class`` pictures of each class, at random; all of a class that has no more.
 
         Raises ValueError when ``per_class`` is less than 1.
         """
         if per_class < 1:
             raise ValueError(f"per_class={per_class}: keep at least 1 picture of each class")
+        seed = default_seed() if seed is None else seed
         generator = torch.Generator().manual_seed(derived_seed(seed, "buffer"))
         mixed = domain.train[torch.randperm(len(domain.train), generator=generator)]
         labels = domain.labels[mixed]

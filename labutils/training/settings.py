@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
 from labutils.runtime.checks import is_whole
+from labutils.runtime.seeds import default_seed
 
 AUGMENTATIONS = ("flip", "vertical_flip", "quarter_turns", "crop", "jitter")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -54,7 +55,7 @@ class Settings:
         Compile the trainable groups with `torch.compile` (needs a C++ compiler on CPU).
     cache_limit_gb : float, default 1.0
         Memory (GB) that cached activations may take; beyond it they go to disk, or are recomputed.
-    seed : int, default 0
+    seed : int, default 0, or the variable LAB_SEED
         Every random choice of a run is a function of this seed and the epoch.
     device : str or None, default None
         "cuda", "mps" or "cpu"; None chooses (see `pick_device`).
@@ -87,7 +88,7 @@ class Settings:
     channels_last: bool = True
     compile: bool = False
     cache_limit_gb: float = 1.0
-    seed: int = 0
+    seed: int = field(default_factory=default_seed)
     device: str | None = None
 
     def __post_init__(self):

@@ -102,6 +102,18 @@ def test_other_parts_give_other_seeds_that_torch_accepts(parts):
         torch.Generator().manual_seed(seed)
 
 
+def test_one_variable_seeds_whatever_names_no_seed(monkeypatch, tiny_domain):
+    monkeypatch.delenv("LAB_SEED", raising=False)
+    first = tiny_domain.labelled(9).train.tolist()
+    assert Settings().seed == 0 and first == tiny_domain.labelled(9, 0).train.tolist()
+    monkeypatch.setenv("LAB_SEED", "7")
+    assert Settings().seed == 7 and Settings(seed=3).seed == 3
+    assert tiny_domain.labelled(9).train.tolist() == tiny_domain.labelled(9, 7).train.tolist() != first
+    monkeypatch.setenv("LAB_SEED", "many")
+    with pytest.raises(ValueError, match="LAB_SEED='many': use a whole number from 0"):
+        Settings()
+
+
 def test_a_seed_is_the_same_on_every_machine():
     assert derived_seed(0, "order", 3) == 66275818384681139
 
