@@ -35,7 +35,7 @@ PLAIN = Settings(
     augmentation=augmentation_for("solar"),
 )
 ALL = Strategy("all groups", None, "at once", 1e-3)
-LAST = replace(ALL, name="last three groups", groups=3)
+LAST = replace(ALL, name="last two groups", groups=2)
 HEAD = replace(ALL, name="head", groups=1)
 LEVERS: dict[str, tuple[Strategy, Settings]] = {
     "all groups": (ALL, PLAIN),
@@ -48,8 +48,8 @@ LEVERS: dict[str, tuple[Strategy, Settings]] = {
     "norms only": (replace(ALL, name="norms", weights="norms"), PLAIN),
     "biases only": (replace(ALL, name="biases", weights="biases"), PLAIN),
     "adapters, rank 4": (replace(ALL, name="adapters", weights="adapters"), PLAIN),
-    "last three groups": (LAST, PLAIN),
-    "last three groups, cached": (LAST, replace(PLAIN, cache_limit_gb=1.0)),
+    "last two groups": (LAST, PLAIN),
+    "last two groups, cached": (LAST, replace(PLAIN, cache_limit_gb=1.0)),
     "head": (HEAD, PLAIN),
     "head, cached": (HEAD, replace(PLAIN, cache_limit_gb=1.0)),
 }

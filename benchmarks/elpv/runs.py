@@ -12,7 +12,7 @@ from benchmarks.elpv.views import ViewTables
 from labutils import Settings, build_feature_extractor, load
 from labutils.runtime.files import data_folder, read_json, write_json
 
-IMAGE_SIZE, CUT = 224, "layer5"
+IMAGE_SIZE, CUT = 224, "layer3"
 SETTINGS = Settings(device="cpu")  # float32: bfloat16 is slower on CPUs without instructions for it
 SPLITS = range(5)
 

@@ -60,4 +60,4 @@ def range_head(bench: Bench):
 
 
 def range_full(bench: Bench):
-    return _range_test(bench, 9)
+    return _range_test(bench, 6)

@@ -26,7 +26,7 @@ from labutils.training.settings import Settings
 from labutils.training.stages import partial_finetune
 
 MEASURED = ("validation_accuracy", "test_accuracy", "test_balanced_accuracy", "seconds")
-FORMAT = 1  # raise it when a change makes stored results incomparable
+FORMAT = 2  # raise it when a change makes stored results incomparable
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Strategy:
 
 
 FEATURES = Strategy("feature extraction", 1, "at once", 1e-2)
-PARTIAL = Strategy("partial fine-tuning", 3, "linear probe first", 1e-2)
+PARTIAL = Strategy("partial fine-tuning", 2, "linear probe first", 1e-2)
 FULL = Strategy("full, discriminative rates", None, "linear probe first", 1e-2)
 SCRATCH = Strategy("from scratch", None, "at once", 3e-3, lr_decay=1.0, pretrained=False)
 STRATEGIES = (FEATURES, PARTIAL, FULL, SCRATCH)

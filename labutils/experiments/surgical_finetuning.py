@@ -23,11 +23,11 @@ from labutils.training.loop import fit
 from labutils.training.settings import Settings
 from labutils.training.stages import partial_finetune
 
-# Of nine groups: four that still see fine detail, two in the middle, two before the head.
+# Three that still see fine detail, one in the middle, one before the head.
 BLOCKS: dict[str, str | tuple[str, str]] = {
-    "first": ("stem", "layer3"),
-    "middle": ("layer4", "layer5"),
-    "last": ("layer6", "layer7"),
+    "first": ("stem", "layer2"),
+    "middle": "layer3",
+    "last": "layer4",
     "head": "head",
     "all": ("stem", "head"),
 }

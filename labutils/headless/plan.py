@@ -22,7 +22,7 @@ class Plan:
     seeds: tuple[int, ...] = (0, 1, 2)
     labels: int = 500
     epochs: int = 10
-    trained_groups: tuple[int, ...] = (1, 3, 5)
+    trained_groups: tuple[int, ...] = (1, 2, 3)
     decays: tuple[float, ...] = (1.0, 3.0)
     # The lowest was the best in no domain, and two cores try two side by side.
     scratch_rates: tuple[float, ...] = SCRATCH_RATES[1:]

@@ -206,9 +206,15 @@ def _chain(*modules: nn.Module) -> nn.Sequential:
 
 
 def _cut_lite0(net) -> dict[str, nn.Module]:
-    layers = {f"layer{i}": block for i, block in enumerate(net.blocks, start=1)}
-    layers["layer7"] = _chain(layers["layer7"], net.conv_head, net.bn2, net.global_pool)
-    return {"stem": _chain(net.conv_stem, net.bn1), **layers, "head": _chain(net.classifier)}
+    blocks = net.blocks
+    return {
+        "stem": _chain(net.conv_stem, net.bn1, blocks[0]),
+        "layer1": blocks[1],
+        "layer2": blocks[2],
+        "layer3": blocks[3:5],
+        "layer4": _chain(*blocks[5:], net.conv_head, net.bn2, net.global_pool),
+        "head": _chain(net.classifier),
+    }
 
 
 def _cut_resnet(net) -> dict[str, nn.Module]:

@@ -96,7 +96,7 @@ def partial_finetune(
     >>> for stage in partial_finetune(model, 3, how="linear probe first", epochs=10):
     ...     print(stage.epochs, stage.base_lr, stage.groups)
     5 0.001 ('head',)
-    5 0.0001 ('layer6', 'layer7', 'head')
+    5 0.0001 ('layer3', 'layer4', 'head')
     """
     if how not in HOW:
         raise ValueError(f"how={how!r}: use one of {HOW}")
