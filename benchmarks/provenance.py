@@ -56,10 +56,16 @@ def save(
 
 
 def _commit() -> str | None:
-    """The commit, with "-dirty" when tracked files differ from it; None outside a repository."""
+    """The commit, with "-dirty" when tracked files other than the tables differ from it; None outside a repository."""
+    described = ["git", "describe", "--always", "--abbrev=12"]
+    changed = ["git", "status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/benchmarks/results"]
     try:
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        answer = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+        commit, changes = (
+            subprocess.run(
+                command, cwd=RESULTS.parent, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for command in (described, changed)
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+    return f"{commit}-dirty" if changes else commit
