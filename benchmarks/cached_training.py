@@ -61,7 +61,7 @@ def measure(depth: int, domain, settings: Settings, rounds: int, seconds: float)
     stage = Stage(model.names[depth:], epochs=1000, base_lr=1e-4)
     twin = copy.deepcopy(model)
 
-    trainer = Trainer(model, domain, settings, cache=ActivationCache(settings.cache_limit_gb))
+    trainer = Trainer(model, domain, settings, stage, cache=ActivationCache(settings.cache_limit_gb))
     trainer.enter(stage)
     started = perf_counter()
     source = trainer.inputs.lookup(domain.train)

@@ -39,7 +39,7 @@ def lab(domain: Domain, trained: int, settings: Settings) -> tuple[Trainer, Stag
     """A trainer for the last ``trained`` groups."""
     model = build_feature_extractor("resnet50", len(CLASSES), pretrained=False)
     stage = Stage(model.names[-trained:], epochs=1000, base_lr=1e-4)
-    trainer = Trainer(model, domain, settings)
+    trainer = Trainer(model, domain, settings, stage)
     trainer.enter(stage)
     return trainer, stage
 

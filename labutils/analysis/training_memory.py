@@ -106,7 +106,7 @@ def held_by_a_step(
     """
     model = copy.deepcopy(model)
     stage = Stage(model.names[-trained_groups:], 1, settings.base_lr, weights)
-    trainer = Trainer(model, domain, settings, cache=ActivationCache(0))
+    trainer = Trainer(model, domain, settings, stage, cache=ActivationCache(0))
     trainer.enter(stage)
     trainer.suffix.train()
     batch = domain.train[: settings.batch_size]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from labutils.data import Domain
 from labutils.networks.backbones import build_feature_extractor
-from labutils.networks.groups import LayerGroups, inference
+from labutils.networks.groups import LayerGroups, count_outputs, inference
 from labutils.runtime.files import whole_file
 
 FORMAT = "transfer-learning-lab 1"
@@ -43,7 +43,7 @@ class Packed(nn.Module):
         temperature: float = 1.0,
     ):
         super().__init__()
-        if len(classes) != (outputs := model.head[-1].out_features):
+        if len(classes) != (outputs := count_outputs(model, image_size)):
             raise ValueError(f"{len(classes)} names for {outputs} outputs: {', '.join(classes)}")
         if not temperature > 0:
             raise ValueError(f"temperature={temperature} is out of range: use a number above 0")

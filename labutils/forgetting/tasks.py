@@ -9,7 +9,7 @@ from torch import nn
 
 from labutils.data import Domain
 from labutils.networks.freezing import freeze_all_but
-from labutils.networks.groups import LayerGroups
+from labutils.networks.groups import LayerGroups, head_input
 from labutils.runtime.seeds import seeded
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.evaluation import Evaluation, evaluate
@@ -73,7 +73,7 @@ class TaskSequence:
         """
         if domain.name in self.heads:
             raise ValueError(f"{domain.name} was learned before: its head would be lost")
-        self.model.head = new_head(self.model, len(domain.classes), settings.seed)
+        self.model.head = new_head(self.model, len(domain.classes), settings.seed, domain.image_size)
         count = len(self.model) if groups is None else groups
         stages = partial_finetune(
             self.model, count, how=how, epochs=settings.epochs, base_lr=settings.base_lr
@@ -107,12 +107,12 @@ class TaskSequence:
         return found
 
 
-def new_head(model: LayerGroups, classes: int, seed: int = 0) -> nn.Sequential:
-    """A fresh linear head as wide as the model's features, on its device; the same for the same seed."""
-    weight = model.head[-1].weight
+def new_head(model: LayerGroups, classes: int, seed: int = 0, image_size: int = 128) -> nn.Sequential:
+    """A fresh linear head as wide as the model's features of pictures of this size; the same for the same seed."""
+    features = head_input(model, image_size)
     with seeded(seed):
-        linear = nn.Linear(weight.shape[1], classes)
-    return nn.Sequential(OrderedDict(linear=linear)).to(weight.device)
+        linear = nn.Linear(features.shape[1], classes)
+    return nn.Sequential(OrderedDict(linear=linear)).to(features.device)
 
 
 def probe(model: LayerGroups, domain: Domain, settings: Settings = Settings(base_lr=1e-2)) -> LayerGroups:
@@ -122,7 +122,7 @@ def probe(model: LayerGroups, domain: Domain, settings: Settings = Settings(base
     forgetting in supervised and unsupervised continual learning".
     """
     looked_at = copy.deepcopy(model)
-    looked_at.head = new_head(model, len(domain.classes), settings.seed)
+    looked_at.head = new_head(model, len(domain.classes), settings.seed, domain.image_size)
     freeze_all_but(looked_at, ("head",))
     fit(looked_at, domain, settings)
     return looked_at

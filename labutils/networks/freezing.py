@@ -12,14 +12,26 @@ WEIGHTS = ("all", "norms", "biases", "adapters")
 NORMS = (BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
-def freeze_all_but(model: LayerGroups, names: Iterable[str], weights: str = "all") -> None:
+def freeze_all_but(model: LayerGroups, names: Iterable[str], weights: str | Sequence[str] = "all") -> None:
     """Make exactly the groups in ``names`` trainable, or some of their ``weights`` only (see `Stage`).
 
     Newly frozen parameters lose their gradient: an optimizer skips parameters without one, so neither
     momentum nor weight decay can move them. Raises ValueError for a name the model does not have, and where
     adapters are to be trained and there are none.
     """
-    names = set(names)
+    chosen = set(map(id, chosen_parameters(model, names, weights).values()))
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in chosen)
+        if not parameter.requires_grad:
+            parameter.grad = None
+    model.train(model.training)  # frozen groups into evaluation mode, thawed ones back
+
+
+def chosen_parameters(
+    model: LayerGroups, names: Iterable[str], weights: str | Sequence[str] = "all"
+) -> dict[str, nn.Parameter]:
+    """Name and parameter of all that `freeze_all_but` would leave trainable, shallow to deep; raises as it does."""
+    names, weights = set(names), weights if isinstance(weights, str) else set(weights)
     unknown = names - set(model.names)
     if unknown:
         raise ValueError(
@@ -27,27 +39,33 @@ def freeze_all_but(model: LayerGroups, names: Iterable[str], weights: str = "all
         )
     if weights == "adapters" and not any(is_adapter(name) for name, _ in model.named_parameters()):
         raise ValueError("This network has no adapters: call add_adapters(model) first")
-    for name, group in model.named_children():
-        group.requires_grad_(False)
-        if name in names:
-            for parameter in _chosen(group, "all" if name == "head" else weights):
-                parameter.requires_grad_(True)
-    for parameter in model.parameters():
-        if not parameter.requires_grad:
-            parameter.grad = None
-    model.train(model.training)  # frozen groups into evaluation mode, thawed ones back
+    chosen = {
+        f"{group}.{path}": parameter
+        for group, module in model.named_groups()
+        if group in names
+        for path, parameter in _chosen(group, module, weights)
+    }
+    if not isinstance(weights, str) and (unknown := weights - set(chosen)):
+        raise ValueError(f"No weights called {', '.join(sorted(unknown))} in {', '.join(sorted(names))}")
+    return chosen
 
 
-def _chosen(group: nn.Module, weights: str) -> Iterator[nn.Parameter]:
-    for path, module in group.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if (
-                weights == "all"
-                or (weights == "norms" and isinstance(module, NORMS))
-                or (weights == "biases" and name == "bias")
-                or (weights == "adapters" and is_adapter(path))
-            ):
-                yield parameter
+def _chosen(group: str, module: nn.Module, weights: str | set[str]) -> Iterator[tuple[str, nn.Parameter]]:
+    for path, part in module.named_modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            own = f"{path}.{name}" if path else name
+            if not isinstance(weights, str):
+                taken = f"{group}.{own}" in weights
+            else:
+                taken = (
+                    weights == "all"
+                    or group == "head"
+                    or (weights == "norms" and isinstance(part, NORMS))
+                    or (weights == "biases" and name == "bias")
+                    or (weights == "adapters" and is_adapter(path))
+                )
+            if taken:
+                yield own, parameter
 
 
 def block(model: LayerGroups, groups: int | str | tuple[str, str], *, head: bool = True) -> tuple[str, ...]:

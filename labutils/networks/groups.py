@@ -47,7 +47,7 @@ class LayerGroups(nn.Sequential):
     def __getitem__(self, index):
         if not isinstance(index, slice):
             return super().__getitem__(index)
-        groups = dict(list(self.named_children())[index])
+        groups = dict(list(self.named_groups())[index])
         part = LayerGroups(groups, self.mean, self.std, self.backbone, self.stored_statistics)
         part.training = self.training
         return part
@@ -57,10 +57,14 @@ class LayerGroups(nn.Sequential):
         """Names of the groups, shallow to deep."""
         return tuple(self._modules)
 
+    def named_groups(self) -> Iterator[tuple[str, nn.Module]]:
+        """Name and group, shallow to deep; `named_children` leaves out a module that stands in two places."""
+        return iter(self._modules.items())
+
     @property
     def trainable_names(self) -> tuple[str, ...]:
         """Names of the groups with at least one trainable parameter."""
-        return tuple(name for name, group in self.named_children() if is_trainable(group))
+        return tuple(name for name, group in self.named_groups() if is_trainable(group))
 
     @property
     def freeze_depth(self) -> int:
@@ -71,9 +75,12 @@ class LayerGroups(nn.Sequential):
     def train(self, mode: bool = True) -> "LayerGroups":
         super().train(mode)
         if mode:
-            for module in self.modules():
+            for path, module in self.named_modules():
                 frozen = any(True for _ in module.parameters()) and not is_trainable(module)
-                if frozen or (self.stored_statistics and isinstance(module, BatchNorm)):
+                stored = self.stored_statistics and not path.startswith(
+                    "head."
+                )  # a new head has stored none yet
+                if frozen or (stored and isinstance(module, BatchNorm)):
                     for part in module.modules():
                         part.training = False
         return self
@@ -89,7 +96,7 @@ class LayerGroups(nn.Sequential):
         x = torch.zeros(1, 3, image_size, image_size, device=first.device, dtype=first.dtype)
         rows = []
         with inference(self):
-            for name, group in self.named_children():
+            for name, group in self.named_groups():
                 x = group(x)
                 rows.append(
                     {
@@ -116,6 +123,54 @@ class LayerGroups(nn.Sequential):
 def is_trainable(module: nn.Module) -> bool:
     """Whether any parameter of ``module`` asks for a gradient."""
     return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def head_input(model: LayerGroups, image_size: int = 128) -> torch.Tensor:
+    """What the groups before the head give for one blank picture, shape (1, …): tells how wide a head must be."""
+    weight = next(model.parameters())
+    blank = torch.zeros(1, 3, image_size, image_size, device=weight.device, dtype=weight.dtype)
+    with inference(model):
+        return model[:-1](model.normalise(blank))
+
+
+def head_output(model: LayerGroups, features: torch.Tensor) -> torch.Tensor:
+    """What the head, whatever it is made of, gives for ``features``: a row of numbers each, shape (N, outputs).
+
+    Raises
+    ------
+    ValueError
+        The head cannot take such features, or does not give a row of numbers for each.
+    """
+    weight = next(model.head.parameters(), features)
+    try:
+        with inference(model.head):
+            answers = model.head(features.to(weight.device))
+    except Exception as error:
+        width, linear = (
+            features.shape[1],
+            [part for part in model.head.modules() if isinstance(part, nn.Linear)],
+        )
+        if linear and linear[0].in_features != width:
+            raise ValueError(
+                f"The head begins with nn.Linear({linear[0].in_features}, …), but {model.names[-2]} gives {width} "
+                f"features: make it nn.Linear({width}, …)"
+            ) from error
+        given = " × ".join(map(str, features.shape[1:]))
+        raise ValueError(
+            f"The head cannot take what {model.names[-2]} gives, {given} numbers: {error}"
+        ) from error
+    if not (torch.is_tensor(answers) and answers.ndim == 2 and len(answers) == len(features)):
+        found = tuple(answers.shape) if torch.is_tensor(answers) else type(answers).__name__
+        raise ValueError(
+            f"The head gives {found} for {len(features)} pictures: it must give one row of numbers for each, as nn.Linear "
+            "does; put nn.AdaptiveAvgPool2d(1) and nn.Flatten() where feature maps come out of it"
+        )
+    return answers
+
+
+def count_outputs(model: LayerGroups, image_size: int = 128) -> int:
+    """How many numbers the network answers with, whatever its head is made of. Raises as `head_output`."""
+    return head_output(model, head_input(model, image_size)).shape[1]
 
 
 @contextmanager

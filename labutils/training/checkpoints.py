@@ -1,15 +1,18 @@
 """Where a training run stands, in memory and on disk, so that an interrupted run goes on exactly."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from labutils.networks.adapters import is_adapter
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.files import whole_file
+from labutils.training.trainer import Trainer
 
-FORMAT = 1
+FORMAT = 2
+LAST_EPOCHS = "epochs of the last stage"
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Progress:
     rows: list[dict] = field(default_factory=list)
     stage: int = 0
     epoch: int = 0  # within the stage
+    best_epoch: int = 0  # counted from 1 over all stages; 0 before the first look
     best_score: tuple[float, float] = (-1.0, 0.0)
     stale: int = 0  # looks at validation since the best one
     stopped: bool = False
@@ -33,11 +37,11 @@ class Progress:
         weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         return cls(weights, weights)
 
-    def note(self, row: dict, model: LayerGroups, trained: tuple[str, ...]) -> None:
-        """Add an epoch. Only the trained groups are copied; the others have not moved."""
+    def note(self, row: dict, model: LayerGroups, score: str) -> None:
+        """Add an epoch, scored by a column of its row. Only trained groups are copied; the others have not moved."""
         fresh = {
             f"{group}.{name}": tensor.detach().clone()
-            for group in trained
+            for group in model.trainable_names
             for name, tensor in getattr(model, group).state_dict().items()
         }
         self.weights = {**self.weights, **fresh}
@@ -45,21 +49,45 @@ class Progress:
         self.epoch += 1
         if math.isnan(row["validation_loss"]):
             return  # not looked at in this epoch
-        score = (row["validation_accuracy"], -row["validation_loss"])
-        if score > self.best_score:
-            self.best, self.best_score, self.stale = self.weights, score, 0
+        found = (row[score], -row["validation_loss"])
+        if found > self.best_score:
+            self.best, self.best_score, self.best_epoch, self.stale = self.weights, found, row["epoch"], 0
         else:
             self.stale += 1
 
+    def kept(self, best: bool) -> tuple[dict[str, torch.Tensor], int]:
+        """The weights to end with and their epoch: the best ones if so wanted and any were looked at, else the last."""
+        return (self.best, self.best_epoch) if best and self.best_epoch else (self.weights, len(self.rows))
 
-def save_checkpoint(path: str | Path, identity: dict, progress: Progress, optimizer, scaler) -> None:
+
+def identity(trainer: Trainer) -> dict:
+    """All that a run's numbers depend on, by name. Only the epochs of its last stage may grow from one start to the next."""
+    model, domain, extra = trainer.model, trainer.domain, trainer.extra
+    *before, last = [[tuple(stage.groups), stage.weights, stage.base_lr, stage.epochs] for stage in trainer.stages]
+    return {
+        "settings": replace(trainer.settings, epochs=1).digest,  # the plan has the epochs
+        "plan": repr([*before, last[:-1]]),
+        LAST_EPOCHS: last[-1],
+        "pictures": [domain.fingerprint, domain.train.tolist(), domain.validation.tolist()],
+        "backbone": model.backbone,
+        "head": repr(model.head),  # tells outputs and dropout
+        "adapters": [
+            (name, *weights.shape) for name, weights in model.named_parameters() if is_adapter(name)
+        ],
+        "start": "pretrained" if model.stored_statistics else "random",
+        "rates": trainer.rates,
+        "extra loss": extra and extra.identity,
+    }
+
+
+def save_checkpoint(path: str | Path, progress: Progress, trainer: Trainer) -> None:
     """Write all that is needed to go on; the file is whole or the older one stays."""
     content = {
         "format": FORMAT,
-        "identity": identity,
+        "identity": identity(trainer),
         "progress": vars(progress),
-        "optimizer": optimizer.state_dict(),
-        "scaler": scaler.state_dict(),
+        "optimizer": trainer.optimizer.state_dict(),
+        "scaler": trainer.scaler.state_dict(),
     }
     with whole_file(path) as temporary:
         try:
@@ -68,32 +96,32 @@ def save_checkpoint(path: str | Path, identity: dict, progress: Progress, optimi
             raise OSError(str(error).splitlines()[0]) from error
 
 
-def load_checkpoint(
-    path: str | Path, identity: dict, model: LayerGroups, optimizer, scaler
-) -> Progress | None:
+def load_checkpoint(path: str | Path, trainer: Trainer) -> Progress | None:
     """Put model, optimizer and scaler where the run at ``path`` stood; None if there is no such file.
 
     Raises
     ------
     ValueError
-        When the file is damaged or belongs to another run; it is left as it is.
+        When the file is damaged or belongs to another run, or to one with a longer last stage; it is left as it is.
     """
     path = Path(path)
     if not path.exists():
         return None
     remedy = f"Delete {path} to start anew, or give another name"
     try:
-        stored = torch.load(path, map_location=next(model.parameters()).device, weights_only=True)
+        stored = torch.load(path, map_location=trainer.device, weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__}). {remedy}") from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise ValueError(f"{path} was made by another version of the lab. {remedy}")
-    made_by = stored.get("identity") or {}
-    other = [name for name, value in identity.items() if made_by.get(name) != value]
+    made_by, own = stored.get("identity") or {}, identity(trainer)
+    if made_by.get(LAST_EPOCHS, 0) < own[LAST_EPOCHS]:
+        made_by = {**made_by, LAST_EPOCHS: own[LAST_EPOCHS]}  # it may be trained on
+    other = [name for name, value in own.items() if made_by.get(name) != value]
     if other:
         raise ValueError(f"{path} belongs to a run with other {', '.join(other)}. {remedy}")
     progress = Progress(**stored["progress"])
-    model.load_state_dict(progress.weights)
-    optimizer.load_state_dict(stored["optimizer"])
-    scaler.load_state_dict(stored["scaler"])
+    trainer.model.load_state_dict(progress.weights)
+    trainer.optimizer.load_state_dict(stored["optimizer"])
+    trainer.scaler.load_state_dict(stored["scaler"])
     return progress

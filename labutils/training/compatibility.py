@@ -1,11 +1,22 @@
-"""Whether network and pictures fit together, asked before any work."""
+"""Whether network, pictures and settings fit together, asked before any work."""
+
+import torch
 
 from labutils.data import Domain
-from labutils.networks.groups import LayerGroups
+from labutils.networks.groups import LayerGroups, head_input, head_output
+from labutils.training.settings import Settings
 
 
-def require_fitting(model: LayerGroups, domain: Domain) -> None:
-    """Raise TypeError for another kind of model or pictures, and ValueError for more classes than outputs."""
+def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> int:
+    """How many outputs the network has, if all three are what they should be.
+
+    Raises
+    ------
+    TypeError
+        Another kind of model, pictures or settings.
+    ValueError
+        A head that does not fit the groups before it, gives probabilities, or has fewer outputs than there are classes.
+    """
     if not isinstance(model, LayerGroups):
         raise TypeError(
             f"The model is a {type(model).__name__}, not a network of named groups: make one with "
@@ -15,8 +26,30 @@ def require_fitting(model: LayerGroups, domain: Domain) -> None:
         raise TypeError(
             f"The pictures are given as {type(domain).__name__}, not as a Domain: open them with load or folder"
         )
-    if len(domain.classes) > (outputs := model.head[-1].out_features):
+    if not isinstance(settings, Settings):
+        raise TypeError(
+            f"settings is a {type(settings).__name__}, not Settings: a plan goes to stages=…, or after the settings"
+        )
+    like = head_input(model, domain.image_size)
+    noise = torch.randn(64, *like.shape[1:], generator=torch.Generator().manual_seed(0)).to(like)
+    answers = head_output(model, 10 * noise)
+    if _are_probabilities(answers):
+        raise ValueError(
+            "The head gives probabilities (a softmax or sigmoid at its end), but the loss is that of logits, which it "
+            "would squeeze a second time: leave the last layer out"
+        )
+    outputs = answers.shape[1]
+    if len(domain.classes) > outputs:
         raise ValueError(
             f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "
-            f"build the model with num_classes={len(domain.classes)}"
+            f"build the model with num_classes={len(domain.classes)}, or let your own head end in so many"
         )
+    return outputs
+
+
+def _are_probabilities(answers: torch.Tensor) -> bool:
+    """Whether rows look like a softmax or sigmoid: within 0..1, and summing to 1 or at least not all alike."""
+    if not bool(((answers >= 0) & (answers <= 1)).all()):
+        return False
+    ones = torch.ones(len(answers), device=answers.device)
+    return torch.allclose(answers.sum(1).float(), ones, atol=1e-3) or not bool((answers == answers[0]).all())

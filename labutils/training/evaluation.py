@@ -34,6 +34,14 @@ class Evaluation:
     logits: torch.Tensor
     labels: torch.Tensor
 
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that have pictures: a rare class counts as much as a common one."""
+        right = (self.logits.argmax(1) == self.labels).float()
+        return float(
+            torch.stack([right[self.labels == label].mean() for label in self.labels.unique()]).mean()
+        )
+
 
 def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> Evaluation:
     mine, labels = share(ids), inputs.domain.labels[ids]
@@ -67,11 +75,11 @@ def evaluate(
     Raises
     ------
     ValueError
-        Unknown split, or more classes than outputs.
+        Unknown split, or a head that does not fit (see `fit`).
     """
     if split not in ("train", "validation", "test"):
         raise ValueError(f"split={split!r}: use 'train', 'validation' or 'test'")
-    require_fitting(model, domain)
+    require_fitting(model, domain, settings)
     model.to(pick_device(settings.device))
     inputs = Inputs(model, domain, settings, cache if cache is not None else ActivationCache(0))
     return evaluate_inputs(model[inputs.depth :], inputs, getattr(domain, split))

@@ -84,18 +84,45 @@ def discriminative_lr_optimizer(
     if not (isinstance(weight_decay, Real) and 0 <= weight_decay < 1):
         raise ValueError(f"weight_decay={weight_decay!r} is out of range: use 0 up to, not including, 1")
 
-    parameter_groups = []
-    for name, group in model.named_children():
+    parameter_groups, seen = [], set()
+    for name, group in reversed(list(model.named_groups())):
         decayed, exempt = [], []
         for parameter in group.parameters():
+            if id(parameter) in seen:  # shared with a group nearer to the head, whose rate it has
+                continue
+            seen.add(id(parameter))
             # Matrices and filters decay; anything one-dimensional is a bias or belongs to a norm.
             (decayed if parameter.ndim > 1 else exempt).append(parameter)
-        for parameters, amount in ((decayed, weight_decay), (exempt, 0.0)):
-            if parameters:
-                parameter_groups.append(
-                    {"params": parameters, "name": name, "lr": rates[name], "weight_decay": amount}
-                )
+        parameter_groups[:0] = [
+            {"params": parameters, "name": name, "lr": rates[name], "weight_decay": amount}
+            for parameters, amount in ((decayed, weight_decay), (exempt, 0.0))
+            if parameters
+        ]
     return torch.optim.AdamW(parameter_groups)
+
+
+def require_held(
+    optimizer: torch.optim.Optimizer, model: LayerGroups, weights: dict[str, nn.Parameter]
+) -> None:
+    """Raise ValueError unless the optimizer holds each of ``weights``, by identity, of the groups of ``model``."""
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    lacking = [name.partition(".")[0] for name, parameter in weights.items() if id(parameter) not in held]
+    if not lacking:
+        return
+    remedy = "make it anew with discriminative_lr_optimizer(model), which holds every group from the start"
+    if held.isdisjoint(map(id, model.parameters())):
+        raise ValueError(
+            f"The optimizer belongs to another network and would train nothing of this one: {remedy}"
+        )
+    counts = ", ".join(f"{lacking.count(name)} weights of {name}" for name in dict.fromkeys(lacking))
+    raise ValueError(f"The optimizer does not hold {counts}, which this run is to train: {remedy}")
+
+
+def head_place(optimizer: torch.optim.Optimizer, model: LayerGroups) -> int:
+    """Which of the optimizer's parameter groups holds the head, or else the weights nearest to it."""
+    places = {id(p): i for i, group in enumerate(optimizer.param_groups) for p in group["params"]}
+    nearest_first = (parameter for group in reversed(list(model)) for parameter in group.parameters())
+    return next(places[id(parameter)] for parameter in nearest_first if id(parameter) in places)
 
 
 def rate_table(optimizer: torch.optim.Optimizer) -> list[dict]:

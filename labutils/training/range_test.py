@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -15,7 +16,6 @@ from labutils.runtime.checks import is_whole
 from labutils.runtime.progress import progress_bar
 from labutils.runtime.seeds import derived_seed, seeded
 from labutils.training.activation_cache import ActivationCache
-from labutils.training.compatibility import require_fitting
 from labutils.training.settings import Settings
 from labutils.training.stages import Stage
 from labutils.training.trainer import Trainer
@@ -62,6 +62,7 @@ def lr_finder(
     model: LayerGroups,
     domain: Domain,
     settings: Settings = Settings(),
+    stages: Sequence[Stage] | Stage | None = None,
     *,
     optimizer: torch.optim.Optimizer | None = None,
     cache: ActivationCache | None = None,
@@ -83,8 +84,12 @@ def lr_finder(
         Batches come from ``domain.train``, as in `fit`.
     settings : Settings
         Batch size, precision, augmentation and decay of the rates are those of the training to come.
+    stages : sequence of Stage, or Stage, optional
+        A plan, whose first stage is tested, or the stage to test, such as ``plan[1]``. Default exactly the weights with
+        ``requires_grad``.
     optimizer : Optimizer, optional
-        Default `discriminative_lr_optimizer` with the settings. The rates swept are those of its last group.
+        Default `discriminative_lr_optimizer` with the settings. The rates swept are those of the head, by identity. It must
+        hold every weight that the test trains.
     cache : ActivationCache, optional
         Shared with `fit`, the frozen prefix is run only once for both.
     lowest, highest : float, default 1e-6 and 10
@@ -102,7 +107,7 @@ def lr_finder(
     Raises
     ------
     ValueError
-        On an empty range, too few steps, or nothing trainable.
+        On an empty range, too few steps, or whatever `fit` refuses before training.
 
     Notes
     -----
@@ -114,18 +119,12 @@ def lr_finder(
         raise ValueError(
             f"steps={steps!r} is too few to see a shape: use at least {FEWEST_STEPS}, 100 is usual, in whole numbers"
         )
-    require_fitting(model, domain)
-    if not model.trainable_names:
-        raise ValueError(
-            "Nothing is trainable: unfreeze a group first, for instance with partial_finetune(model, 1)"
-        )
-    model, optimizer = copy.deepcopy(
-        (model, optimizer)
-    )  # together, so that the copy steps the copied weights
-    trainer = Trainer(model, domain, settings, optimizer, cache)
-    # Relative to the head, so that `rate` is what is swept whatever rate the optimizer came with.
-    trainer.rates = [ratio / trainer.rates[-1] for ratio in trainer.rates]
-    trainer.enter(Stage(model.trainable_names, epochs=1, base_lr=settings.base_lr))
+    # Together, so that the copy of the optimizer steps the copied weights.
+    model, optimizer = copy.deepcopy((model, optimizer))
+    plan = stages if stages is None or isinstance(stages, Stage) else list(stages)[:1]
+    trainer = Trainer(model, domain, settings, plan, optimizer, cache)
+    trainer.rates_relative_to_head()
+    trainer.enter(trainer.stages[0])
     rates, losses = np.geomspace(lowest, highest, steps), []
     stopped, running = "all rates were tried", 0.0
     lowest_running = math.inf

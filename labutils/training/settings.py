@@ -1,7 +1,8 @@
 """How a run is trained: one frozen dataclass, so that settings travel whole and can be stored beside results."""
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +14,9 @@ from labutils.runtime.seeds import default_seed
 AUGMENTATIONS = ("flip", "vertical_flip", "quarter_turns", "crop", "jitter")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SCHEDULES = ("cosine", "constant")
+SCORES = ("accuracy", "balanced accuracy")
+# Settings that came later: at their defaults they leave the digest, and so the names of stored results, as it was.
+ADDED = {"class_weights": None, "label_smoothing": 0.0, "select_by": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,23 @@ class Settings:
         How many augmented views of each picture the activation cache holds while a prefix is frozen.
     keep_best : bool, default True
         End with the weights of the best validation epoch instead of the last.
+    select_by : {"accuracy", "balanced accuracy"}, default "accuracy"
+        Of the validation pictures: what ``keep_best`` and ``patience`` go by, the loss deciding among equals. Balanced
+        accuracy is the mean recall of the classes: the score to take where one class is rare.
+    class_weights : "balanced", sequence of float, dict of class name to float, or None, default None
+        How much a picture of each class weighs in the training loss, above 0. "balanced" lets all classes weigh the
+        same, however many training pictures they have. The validation loss stays unweighted.
+    label_smoothing : float, default 0
+        Share of each label that is spread over all classes in the training loss, from 0 to below 1 (Szegedy et al.
+        2016, "Rethinking the Inception architecture for computer vision", section 7).
     validate_every : int, default 1
         Epochs between looks at the validation pictures; the last epoch of a stage is always looked at.
     patience : int or None, default None
         End a stage after this many looks at the validation pictures without a better score.
     accumulate : int, default 1
-        Compute each batch in this many parts, to save memory; the step is the same.
+        Compute each batch in this many parts, to save memory. The step is the same where each picture is computed on
+        its own; it is *not* where BatchNorm uses batch statistics (random weights, a new BatchNorm in the head): each
+        part is then normalised by itself.
     precision : {"float32", "bfloat16", "float16"}, default "float32"
         Type of the activations (autocast); weights stay in float32.
     gradient_checkpointing : bool, default False
@@ -56,7 +71,7 @@ class Settings:
     cache_limit_gb : float, default 1.0
         Memory (GB) that cached activations may take; beyond it they go to disk, or are recomputed.
     seed : int, default 0, or the variable LAB_SEED
-        Every random choice of a run is a function of this seed and the epoch.
+        Every random choice of a run is a function of this seed and the epoch; from 0 to 2³² − 1, as NumPy takes them.
     device : str or None, default None
         "cuda", "mps" or "cpu"; None chooses (see `pick_device`).
 
@@ -80,6 +95,9 @@ class Settings:
     augmentation: tuple[str, ...] = ()
     views: int = 4
     keep_best: bool = True
+    select_by: str = "accuracy"
+    class_weights: str | tuple | None = None
+    label_smoothing: float = 0.0
     validate_every: int = 1
     patience: int | None = None
     accumulate: int = 1
@@ -100,7 +118,9 @@ class Settings:
         _require(
             lambda n: n is None or (is_whole(n) and n >= 1), "patience", self, "None or a whole number from 1"
         )
-        _require(is_whole, "seed", self, "a whole number")
+        _require(
+            lambda n: is_whole(n) and 0 <= n < 2**32, "seed", self, "a whole number from 0 to 4,294,967,295"
+        )
         object.__setattr__(self, "seed", int(self.seed))
         _require(lambda rate: 0 < rate < 100, "base_lr", self, "above 0 and below 100 (1e-3 is usual)")
         _require(lambda decay: 1 <= decay <= 1000, "lr_decay", self, "from 1 (one rate for all) to 1000")
@@ -108,6 +128,16 @@ class Settings:
         _require(lambda gb: 0 <= gb < 1e6, "cache_limit_gb", self, "0 (never cache) or more")
         _require(lambda kind: kind in SCHEDULES, "schedule", self, f"one of {SCHEDULES}")
         _require(lambda kind: kind in PRECISIONS, "precision", self, f"one of {tuple(PRECISIONS)}")
+        _require(lambda kind: kind in SCORES, "select_by", self, f"one of {SCORES}")
+        _require(lambda share: 0 <= share < 1, "label_smoothing", self, "from 0 to below 1 (0.1 is usual)")
+        _require(
+            _weighs_classes,
+            "class_weights",
+            self,
+            '"balanced", or a number above 0 a class, in order or by name',
+        )
+        if not (self.class_weights is None or isinstance(self.class_weights, str)):
+            object.__setattr__(self, "class_weights", _by_class(self.class_weights))
         for name in ("keep_best", "gradient_checkpointing", "channels_last", "compile"):
             _require(lambda value: value in (True, False), name, self, "True or False")
         _require(
@@ -122,19 +152,40 @@ class Settings:
         )
 
     @property
+    def score_column(self) -> str:
+        """Column of the history that ``select_by`` means."""
+        return f"validation_{self.select_by.replace(' ', '_')}"
+
+    @property
     def digest(self) -> str:
         """Short name that differs when any setting that can change a result differs."""
         told = {
-            name: value for name, value in asdict(self).items() if name not in ("device", "cache_limit_gb")
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ("device", "cache_limit_gb") and not (name in ADDED and value == ADDED[name])
         }
         return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:12]
+
+
+def _by_class(given: Any) -> tuple:
+    """Numbers, or pairs of name and number, as tuples: unlike a list or a dictionary they can be a key."""
+    if isinstance(given, Mapping):
+        given = sorted(given.items())
+    return tuple((entry[0], float(entry[1])) if isinstance(entry, tuple) else float(entry) for entry in given)
+
+
+def _weighs_classes(given: Any) -> bool:
+    if given is None or isinstance(given, str):
+        return given in (None, "balanced")
+    numbers = [entry[1] if isinstance(entry, tuple) else entry for entry in _by_class(given)]
+    return bool(numbers) and all(0 < number < math.inf for number in numbers)
 
 
 def _require(holds: Callable[[Any], bool], name: str, settings: Settings, allowed: str) -> None:
     value = getattr(settings, name)
     try:
         good = holds(value)
-    except TypeError:  # another kind of value, such as a text for a number
+    except (TypeError, ValueError):  # another kind of value, such as a text for a number
         good = False
     if not good:
         raise ValueError(f"{name}={value!r} is out of range: use {allowed}")

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from numbers import Real
 
-from labutils.networks.freezing import WEIGHTS, block, freeze_all_but
+from labutils.networks.freezing import WEIGHTS, block, chosen_parameters, freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.checks import is_whole
 
@@ -13,7 +13,7 @@ HOW = ("at once", "linear probe first", "progressively")
 
 @dataclass(frozen=True)
 class Stage:
-    """Some epochs during which the same groups are trained.
+    """Some epochs during which the same weights are trained.
 
     Parameters
     ----------
@@ -23,14 +23,15 @@ class Stage:
         Passes over the training pictures.
     base_lr : float
         Learning rate of the head in this stage; `fit` keeps the ratios between the groups.
-    weights : {"all", "norms", "biases", "adapters"}, default "all"
-        Which weights of those groups; of the head always all.
+    weights : {"all", "norms", "biases", "adapters"} or tuple of str, default "all"
+        Which weights of those groups, and of the head all; or the names of exactly those to train, as in
+        ``model.named_parameters()``.
     """
 
     groups: tuple[str, ...]
     epochs: int
     base_lr: float
-    weights: str = "all"
+    weights: str | tuple[str, ...] = "all"
 
     def __post_init__(self):
         if not (is_whole(self.epochs) and self.epochs >= 1):
@@ -39,8 +40,32 @@ class Stage:
             raise ValueError(f"{self}: a stage needs a rate above 0, 1e-3 is usual")
         if isinstance(self.groups, str):
             raise ValueError(f"{self}: groups must be a tuple of names, such as ({self.groups!r},)")
-        if self.weights not in WEIGHTS:
-            raise ValueError(f"weights={self.weights!r}: use one of {WEIGHTS}")
+        if self.weights not in WEIGHTS and not isinstance(self.weights, tuple):
+            raise ValueError(
+                f"weights={self.weights!r}: use one of {WEIGHTS}, or a tuple of names of weights"
+            )
+
+    @classmethod
+    def as_it_is(cls, model: LayerGroups, epochs: int, base_lr: float) -> "Stage":
+        """Train exactly the weights that ask for a gradient now, whoever chose them and how."""
+        weights = chosen_parameters(model, model.names)
+        asking = tuple(name for name, parameter in weights.items() if parameter.requires_grad)
+        return cls(model.trainable_names, epochs, base_lr, asking)
+
+    def changes(self, model: LayerGroups) -> str:
+        """What of the model this stage would thaw and freeze, in words; nothing where it is so already."""
+        wanted = set(map(id, chosen_parameters(model, self.groups, self.weights).values()))
+        told = []
+        for verb, change in (("thaws", True), ("freezes", False)):
+            parts = []
+            for name, group in model.named_groups():
+                weights = list(group.parameters())
+                moved = [p for p in weights if p.requires_grad != change and (id(p) in wanted) == change]
+                if moved:
+                    parts.append(name if len(moved) == len(weights) else f"{len(moved)} weights of {name}")
+            if parts:
+                told.append(f"{verb} {', '.join(parts)}")
+        return " and ".join(told)
 
 
 def partial_finetune(
