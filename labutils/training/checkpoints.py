@@ -63,7 +63,9 @@ class Progress:
 def identity(trainer: Trainer) -> dict:
     """All that a run's numbers depend on, by name. Only the epochs of its last stage may grow from one start to the next."""
     model, domain, extra = trainer.model, trainer.domain, trainer.extra
-    *before, last = [[tuple(stage.groups), stage.weights, stage.base_lr, stage.epochs] for stage in trainer.stages]
+    *before, last = [
+        [tuple(stage.groups), stage.weights, stage.base_lr, stage.epochs] for stage in trainer.stages
+    ]
     return {
         "settings": replace(trainer.settings, epochs=1).digest,  # the plan has the epochs
         "plan": repr([*before, last[:-1]]),

@@ -101,7 +101,9 @@ def fit(
         weights, epoch = progress.kept(settings.keep_best and not isinstance(stop, TrainingDiverged))
         _settle(model, weights)
         stop.history = pd.DataFrame(progress.rows)
-        held = f"of epoch {epoch}{', the best one' * (weights is progress.best)}" if epoch else "it began with"
+        held = (
+            f"of epoch {epoch}{', the best one' * (weights is progress.best)}" if epoch else "it began with"
+        )
         stop.add_note(
             f"Training ended after {len(progress.rows)} whole epochs. The network is in evaluation mode with the weights "
             f"{held}; the history is this exception's `history` (in a notebook: sys.last_value.history)"

@@ -1,5 +1,6 @@
 """An interrupted run that is started again ends exactly as one that was never interrupted."""
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -10,7 +11,7 @@ import torch
 from helpers import changed, numbers, snapshot
 
 from labutils import Evaluation, Settings, Stage, fit, freeze_all_but, partial_finetune
-from labutils.training.checkpoints import load_checkpoint, save_checkpoint
+from labutils.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from labutils.training.optimizers import discriminative_lr_optimizer
 from labutils.training.trainer import Trainer
 
@@ -107,6 +108,61 @@ def test_a_finished_run_is_read_and_not_trained_again(tiny_net, tiny_domain, tmp
     assert history.equals(whole) and not changed(snapshot(net), again)
 
 
+@pytest.mark.parametrize("interrupted", [None, 2], ids=["finished", "interrupted"])
+def test_a_run_is_trained_on_for_more_epochs_at_the_rates_of_the_longer_schedule(
+    any_net, tiny_domain, tmp_path, interrupted
+):
+    def go(epochs, schedule, hook=None, **more):
+        net = any_net(dropout=0.3)
+        options = dataclasses.replace(OPTIONS, epochs=epochs, schedule=schedule)
+        return net, fit(net, tiny_domain, options, on_epoch=hook, **more)
+
+    for schedule in ("constant", "cosine"):
+        file = tmp_path / f"{schedule}.pt"
+        with pytest.raises(KeyboardInterrupt) if interrupted else contextlib.nullcontext():
+            go(3, schedule, interrupt_after(interrupted), checkpoint=file)
+        net, history = go(5, schedule, checkpoint=file)
+        planned, whole = go(5, schedule)
+        assert history["epoch"].tolist() == [1, 2, 3, 4, 5] and history["step"].equals(whole["step"])
+        rates = history["learning_rate"].tolist(), whole["learning_rate"].tolist()
+        done = 1 if interrupted else 3
+        assert rates[0][done:] == rates[1][done:], "where the longer schedule is"
+        if schedule == "constant":
+            assert numbers(history) == numbers(whole) and not changed(snapshot(planned), net)
+
+
+def test_more_epochs_do_not_wake_a_run_that_ended_by_patience(tiny_net, tiny_domain, tmp_path):
+    options = Settings(batch_size=30, base_lr=1e-30, patience=1)  # nothing moves: no second look is better
+    for epochs in (5, 9):
+        stage = Stage(("head",), epochs, 1e-30)
+        history = fit(tiny_net(), tiny_domain, options, stage, checkpoint=tmp_path / "run.pt")
+        assert len(history) == 2
+
+
+def test_a_resumed_run_has_the_loss_scale_of_the_uninterrupted_one(
+    tiny_net, tiny_domain, tmp_path, monkeypatch
+):
+    seen, update = [], Trainer.update
+
+    def overflow_once(self):
+        if not seen:
+            self.trained[0].grad.fill_(float("inf"))
+        seen.append(self.scaler.get_scale())
+        update(self)
+
+    monkeypatch.setattr(Trainer, "update", overflow_once)
+    half = dataclasses.replace(OPTIONS, epochs=3, precision="float16")
+    fit(tiny_net(), tiny_domain, half)
+    whole = list(seen)
+    assert whole[1] < whole[0], "halved after the overflow"
+    seen.clear()
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_net(), tiny_domain, half, checkpoint=tmp_path / "run.pt", on_epoch=interrupt_after(2))
+    del seen[4:]  # the second epoch was not written down
+    fit(tiny_net(), tiny_domain, half, checkpoint=tmp_path / "run.pt")
+    assert seen == whole
+
+
 def test_a_run_ended_on_request_stays_ended(tiny_net, tiny_domain, tmp_path):
     _, short = run(
         tiny_net, tiny_domain, checkpoint=tmp_path / "run.pt", on_epoch=lambda row: row["epoch"] == 2
@@ -120,6 +176,7 @@ def test_a_run_ended_on_request_stays_ended(tiny_net, tiny_domain, tmp_path):
     [
         ("settings", "settings"),
         ("plan", "plan"),
+        ("fewer epochs", "epochs of the last stage"),
         ("pictures", "pictures"),
         ("training split", "pictures"),
         ("validation split", ""),
@@ -132,9 +189,9 @@ def test_a_run_ended_on_request_stays_ended(tiny_net, tiny_domain, tmp_path):
 def test_the_checkpoint_of_another_run_is_refused_and_left_alone(
     tiny_net, tiny_domain, tmp_path, what, named
 ):
-    def go(net=None, domain=tiny_domain, settings=OPTIONS, epochs=1, optimizer=None):
+    def go(net=None, domain=tiny_domain, settings=OPTIONS, epochs=2, optimizer=None, groups=("head",)):
         net = net or tiny_net()
-        stages = [Stage(("head",), epochs, settings.base_lr)]
+        stages = [Stage(groups, epochs, settings.base_lr)]
         return fit(net, domain, settings, stages, optimizer=optimizer, checkpoint=file)
 
     file = tmp_path / "run.pt"
@@ -142,7 +199,8 @@ def test_the_checkpoint_of_another_run_is_refused_and_left_alone(
     kept, net = file.read_bytes(), tiny_net()
     other = {
         "settings": {"settings": dataclasses.replace(OPTIONS, seed=1)},
-        "plan": {"epochs": 2},
+        "plan": {"groups": ("layer2", "head")},
+        "fewer epochs": {"epochs": 1},
         "pictures": {"domain": dataclasses.replace(tiny_domain, images=tiny_domain.images ^ 1)},
         "training split": {"domain": dataclasses.replace(tiny_domain, train=tiny_domain.train[1:])},
         "validation split": {
@@ -201,8 +259,8 @@ def test_settings_that_change_no_number_do_not_forbid_going_on(tiny_net, tiny_do
     )
 
 
-def test_no_file_means_a_new_run(tiny_net, tmp_path):
-    assert load_checkpoint(tmp_path / "none.pt", {}, tiny_net(), None, None) is None
+def test_no_file_means_a_new_run(tmp_path):
+    assert load_checkpoint(tmp_path / "none.pt", None) is None
 
 
 def test_a_full_disk_leaves_the_older_checkpoint_whole(any_net, tiny_domain, tmp_path):
@@ -222,16 +280,16 @@ def test_a_full_disk_leaves_the_older_checkpoint_whole(any_net, tiny_domain, tmp
     run(any_net, tiny_domain, checkpoint=file)
 
 
-def test_an_error_while_saving_leaves_the_older_file(tmp_path, monkeypatch):
+def test_an_error_while_saving_leaves_the_older_file(tiny_net, tiny_domain, tmp_path, monkeypatch):
     def full(content, path):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (tmp_path / "run.pt").write_bytes(b"old")
     monkeypatch.setattr(torch, "save", full)
-    part = type("Part", (), {"state_dict": lambda self: {}})()
+    net = tiny_net()
     with pytest.raises(OSError, match="No space left on device"):
-        save_checkpoint(tmp_path / "run.pt", {}, part, part, part)
+        save_checkpoint(tmp_path / "run.pt", Progress.start(net), Trainer(net, tiny_domain, OPTIONS))
     assert (tmp_path / "run.pt").read_bytes() == b"old" and os.listdir(tmp_path) == ["run.pt"]
 
 

@@ -1,12 +1,14 @@
 """The training loop: batches weighed right, runs repeatable, trouble told, nothing touched that need not be."""
 
+import dataclasses
 import math
 import random
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from helpers import changed, numbers, pixels, snapshot
+from helpers import changed, norms, numbers, pixels, snapshot
 from torch import nn
 
 from labutils import Settings, Stage, evaluate, fit, freeze_all_but, lr_finder, partial_finetune
@@ -170,3 +172,84 @@ def test_later_stages_take_their_rate_from_the_plan(tiny_net, tiny_domain):
     assert history["learning_rate"].tolist() == pytest.approx([0.01, 0.001])
     assert history["stage"].tolist() == [1, 2] and history["epoch"].tolist() == [1, 2]
     assert history["freeze_depth"].tolist() == [3, 2]
+
+
+def sizes_seen(net) -> list[int]:
+    """Filled while training: how many pictures each BatchNorm that normalises by the batch is given."""
+    seen = []
+    for norm in norms(net):
+        norm.register_forward_hook(lambda norm, x, _: seen.append(len(x[0])) if norm.training else None)
+    return seen
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 100])
+@pytest.mark.parametrize(("batch", "steps"), [(29, 1), (10, 3), (2, 15), (28, 2), (30, 1), (64, 1)])
+def test_a_last_batch_or_part_of_one_joins_the_one_before_it_where_the_batch_normalises(
+    tiny_net, tiny_domain, batch, steps, parts
+):
+    net = tiny_net()
+    freeze_all_but(net, net.names)
+    seen = sizes_seen(net)
+    options = Settings(epochs=2, batch_size=batch, accumulate=parts, keep_best=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        history = fit(net, tiny_domain, options)
+    assert min(seen) >= 2 and sum(seen) == 2 * 30 * len(norms(net)), "every picture once an epoch"
+    assert history["step"].tolist() == [steps, 2 * steps]
+
+
+def test_a_tail_of_one_trains_where_the_last_maps_are_a_single_pixel(tiny_net, tiny_domain):
+    """There torch itself refuses to normalise one picture by itself."""
+    net = tiny_net()
+    freeze_all_but(net, net.names)
+    few = dataclasses.replace(tiny_domain, images=tiny_domain.images[:, :, ::4, ::4].contiguous())
+    history = fit(net, few, Settings(epochs=2, batch_size=29))
+    assert history["train_loss"].notna().all() and history["step"].tolist() == [1, 2]
+
+
+def test_where_stored_statistics_normalise_a_last_batch_of_one_stays_one(tiny_net, tiny_domain):
+    net = tiny_net(pretrained=True)
+    freeze_all_but(net, net.names)
+    assert fit(net, tiny_domain, Settings(epochs=1, batch_size=29))["step"].tolist() == [2]
+
+
+def test_steps_are_counted_over_stages_with_other_batches(tiny_net, tiny_domain):
+    net = tiny_net()
+    stages = partial_finetune(net, 4, how="linear probe first", epochs=4)
+    assert fit(net, tiny_domain, Settings(batch_size=29), stages)["step"].tolist() == [2, 4, 5, 6]
+
+
+def test_batches_of_one_are_refused_where_the_batch_normalises(tiny_net, tiny_domain):
+    net = tiny_net()
+    freeze_all_but(net, net.names)
+    with pytest.raises(
+        ValueError, match="one picture has nothing to be normalised by: use batch_size=2 or more"
+    ):
+        fit(net, tiny_domain, Settings(epochs=1, batch_size=1))
+    assert len(fit(tiny_net(), tiny_domain, Settings(epochs=1, batch_size=1))) == 1, "the head alone"
+
+
+def test_accumulation_is_said_to_be_another_step_where_the_batch_normalises(tiny_net, tiny_domain):
+    def go(pretrained, accumulate, trained):
+        net = tiny_net(pretrained=pretrained)
+        freeze_all_but(net, net.names[-trained:])
+        fit(net, tiny_domain, Settings(epochs=1, batch_size=10, accumulate=accumulate))
+
+    with pytest.warns(
+        UserWarning, match="accumulate=4: BatchNorm normalises each part by itself .*accumulate=1"
+    ):
+        go(False, 4, trained=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        go(False, 1, trained=4), go(False, 4, trained=1), go(True, 4, trained=4)
+
+
+def test_dropout_draws_other_numbers_in_every_epoch(any_net, tiny_domain):
+    net, masks = any_net(dropout=0.5), []
+    net.head.dropout.register_forward_hook(
+        lambda module, x, y: masks.append((y == 0) & (x[0] != 0)) if module.training else None
+    )
+    fit(net, tiny_domain, Settings(epochs=3, batch_size=30))
+    assert len(masks) == 3
+    # Features that are zero anyway are left out; of the others half is dropped, by chance never the same half twice.
+    assert len({mask.numpy().tobytes() for mask in masks}) == 3

@@ -2,12 +2,14 @@
 
 import math
 import re
+import threading
 
 import pytest
 import torch
 from helpers import changed, numbers, snapshot
 
 from labutils import Evaluation, Settings, Stage, TrainingDiverged, evaluate, fit, freeze_all_but
+from labutils.runtime.progress import Stopped, stoppable
 from labutils.training.trainer import Trainer
 
 THREE_STEPS = Settings(epochs=4, batch_size=10, base_lr=0.01, schedule="constant")
@@ -138,3 +140,110 @@ def test_validation_is_looked_at_every_so_often_and_at_the_end_of_each_stage(any
     assert looked == [False, False, True, False, True]
     assert [row["train_loss"] for row in rare] == [row["train_loss"] for row in plain]
     assert rare[4] == plain[4]
+
+
+def interrupted(net, domain, options, step: int, stages=None, kind=KeyboardInterrupt):
+    """Train until an exception in the middle of a step, before its update. Returns it and the weights after each epoch."""
+    steps, kept = [], [snapshot(net)]
+    optimizer = torch.optim.SGD([{"params": list(net.parameters()), "name": "all"}], lr=0.01)
+
+    def interrupt(*_):
+        steps.append(1)
+        if len(steps) == step:
+            raise kind
+
+    optimizer.register_step_pre_hook(interrupt)
+    with pytest.raises(kind) as caught:
+        fit(
+            net, domain, options, stages, optimizer=optimizer, on_epoch=lambda row: kept.append(snapshot(net))
+        )
+    return caught.value, kept
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ZeroDivisionError])
+def test_interrupted_in_a_step_the_network_can_be_used_and_the_history_is_there(
+    any_net, tiny_domain, monkeypatch, keep_best, kind
+):
+    scores = iter([0.5, 0.9, 0.7, 0.2])
+    empty = torch.empty(0)
+    monkeypatch.setattr(Trainer, "evaluate", lambda self, ids: Evaluation(1.0, next(scores), empty, empty))
+    net = any_net()
+    freeze_all_but(net, net.names[-2:])
+    asked = [parameter.requires_grad for parameter in net.parameters()]
+    options = Settings(epochs=9, batch_size=10, base_lr=0.01, keep_best=keep_best)
+    stop, kept = interrupted(
+        net, tiny_domain, options, step=11, kind=kind
+    )  # the second one of the fourth epoch
+    assert not changed(kept[2 if keep_best else 3], net)
+    assert not any(module.training for module in net.modules())
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert [parameter.requires_grad for parameter in net.parameters()] == asked
+    assert stop.history["validation_accuracy"].tolist() == [0.5, 0.9, 0.7]
+    held = "epoch 2, the best one" if keep_best else "epoch 3;"
+    assert re.search(
+        f"ended after 3 whole epochs.*evaluation mode.*weights of {held}.*history", stop.__notes__[0]
+    )
+
+
+def test_interrupted_before_any_look_at_validation_the_last_whole_epoch_counts(any_net, tiny_domain):
+    net = any_net()
+    options = Settings(epochs=9, batch_size=10, base_lr=0.01, validate_every=5)
+    stop, kept = interrupted(net, tiny_domain, options, step=8)
+    assert len(stop.history) == 2 and not changed(kept[2], net) and changed(kept[0], net)
+
+
+def test_interrupted_in_the_first_epoch_the_network_is_as_it_was(any_net, tiny_domain):
+    net = any_net()
+    freeze_all_but(net, net.names)
+    stop, kept = interrupted(net, tiny_domain, Settings(epochs=9, batch_size=10), step=3)
+    assert len(stop.history) == 0 and not changed(kept[0], net) and not net.training
+    assert "weights it began with" in stop.__notes__[0]
+
+
+def test_stopped_from_outside_it_ends_as_after_an_interruption(any_net, tiny_domain):
+    net, stop, kept = any_net(), threading.Event(), []
+
+    def after(row):
+        kept.append(snapshot(net))
+        if row["epoch"] == 2:
+            stop.set()
+
+    options = Settings(epochs=9, batch_size=10, base_lr=0.01, keep_best=False)
+    with stoppable(stop), pytest.raises(Stopped) as caught:
+        fit(net, tiny_domain, options, on_epoch=after)
+    assert len(caught.value.history) == 2 and not changed(kept[1], net) and not net.training
+
+
+def test_a_diverged_run_too_carries_its_history(any_net, tiny_domain):
+    net = any_net()
+    with pytest.raises(TrainingDiverged) as caught:
+        fit(net, tiny_domain, THREE_STEPS, on_epoch=lambda row: poison(net, math.nan))
+    assert len(caught.value.history) == 1 and not net.training
+
+
+def test_balanced_accuracy_chooses_the_weights_and_ends_the_training_where_it_is_asked_for(
+    any_net, tiny_domain, monkeypatch
+):
+    # Eight pictures of the first class, one of the second: rarely answering the second is right most often.
+    labels = torch.tensor([0] * 8 + [1])
+    answers = [0] * 9, [0] * 6 + [1] * 3, [0] * 9, [0] * 9
+
+    def go(select_by):
+        seen = iter(answers)
+
+        def looked(self, ids):
+            logits = torch.nn.functional.one_hot(torch.tensor(next(seen)), 3).float()
+            return Evaluation(1.0, float((logits.argmax(1) == labels).float().mean()), logits, labels)
+
+        monkeypatch.setattr(Trainer, "evaluate", looked)
+        net, kept = any_net(), []
+        options = Settings(epochs=4, batch_size=10, base_lr=0.01, patience=2, select_by=select_by)
+        history = fit(net, tiny_domain, options, on_epoch=lambda row: kept.append(snapshot(net)))
+        return net, kept, history
+
+    net, kept, history = go("accuracy")
+    assert len(history) == 3 and not changed(kept[0], net), "eight of nine, at once"
+    net, kept, history = go("balanced accuracy")
+    assert len(history) == 4 and not changed(kept[1], net)
+    assert history["validation_balanced_accuracy"].tolist() == pytest.approx([0.5, 0.875, 0.5, 0.5])

@@ -43,6 +43,18 @@ from labutils.runtime.seeds import derived_seed, seeded
         ({"patience": 1.5}, "None or a whole number"),
         ({"patience": "3"}, "None or a whole number"),
         ({"seed": 0.5}, "seed=0.5 is out of range: use a whole number"),
+        ({"seed": -1}, "seed=-1 is out of range: use a whole number from 0"),
+        ({"seed": 2**32}, "seed=4294967296 is out of range"),
+        ({"seed": 10**30}, "seed=10+ is out of range"),
+        ({"select_by": "f1"}, "select_by='f1' .*'accuracy', 'balanced accuracy'"),
+        ({"label_smoothing": 1}, "label_smoothing=1 .*below 1"),
+        ({"label_smoothing": -0.1}, "label_smoothing=-0.1"),
+        ({"class_weights": "equal"}, "class_weights='equal' .*a number above 0 a class"),
+        ({"class_weights": ()}, "class_weights=.. is out of range"),
+        ({"class_weights": (1.0, 0.0)}, "a number above 0 a class, in order or by name"),
+        ({"class_weights": {"a": math.nan}}, "a number above 0 a class"),
+        ({"class_weights": {"a": "heavy"}}, "a number above 0 a class"),
+        ({"class_weights": 3}, "class_weights=3"),
         ({"cache_limit_gb": math.inf}, "cache_limit_gb=inf"),
         ({"keep_best": "no"}, "True or False"),
         ({"device": 0}, "'cpu'"),
@@ -74,6 +86,9 @@ OTHER = {
     "augmentation": ("flip",),
     "views": 2,
     "keep_best": False,
+    "select_by": "balanced accuracy",
+    "class_weights": "balanced",
+    "label_smoothing": 0.1,
     "validate_every": 2,
     "patience": 3,
     "accumulate": 2,
@@ -91,6 +106,20 @@ def test_the_digest_differs_with_every_setting_that_can_change_a_result():
     digests = {name: Settings(**{name: value}).digest for name, value in OTHER.items()}
     assert len({Settings().digest, *digests.values()}) == 1 + len(OTHER)
     assert Settings(**same).digest == Settings().digest == Settings().digest
+
+
+def test_the_digest_of_settings_as_they_were_before_is_as_it_was_before():
+    """Stored results are found by it."""
+    assert Settings().digest == "488d60b5d34f"
+
+
+def test_weights_of_classes_are_kept_so_that_settings_can_be_keys_and_be_changed():
+    by_name = Settings(class_weights={"b": 2, "a": 1})
+    assert by_name == Settings(class_weights={"a": 1.0, "b": 2.0}) == dataclasses.replace(by_name)
+    in_order = Settings(class_weights=numpy.array([1, 2]))
+    assert in_order == Settings(class_weights=torch.tensor([1.0, 2.0])) == dataclasses.replace(in_order)
+    assert len({by_name, in_order, Settings(class_weights=[1, 2]), Settings()}) == 3
+    assert len({by_name.digest, in_order.digest, Settings().digest}) == 3
 
 
 @given(st.lists(st.tuples(st.integers(), st.text(max_size=5)), min_size=2, max_size=8, unique=True))
