@@ -151,7 +151,8 @@ class Run:
             "history": history.to_dict("records"),
         }
         if settings.keep_best:
-            result["validation_accuracy"] = float(history["validation_accuracy"].max())
+            kept = history[settings.score_column].idxmax()
+            result["validation_accuracy"] = float(history["validation_accuracy"][kept])
         if self.test:
             from sklearn.metrics import balanced_accuracy_score
 

@@ -27,7 +27,7 @@ class LayerGroups(nn.Sequential):
     stored_statistics : bool, default False
         BatchNorm normalises by its stored statistics in trainable groups too. Right for pretrained weights and
         small data: batch statistics would change what every later group sees at the first step. Wrong for
-        random weights, whose stored statistics mean nothing.
+        random weights, whose stored statistics mean nothing; and so never in the head, which is new.
     """
 
     def __init__(
@@ -77,9 +77,7 @@ class LayerGroups(nn.Sequential):
         if mode:
             for path, module in self.named_modules():
                 frozen = any(True for _ in module.parameters()) and not is_trainable(module)
-                stored = self.stored_statistics and not path.startswith(
-                    "head."
-                )  # a new head has stored none yet
+                stored = self.stored_statistics and path.split(".")[0] != "head"
                 if frozen or (stored and isinstance(module, BatchNorm)):
                     for part in module.modules():
                         part.training = False

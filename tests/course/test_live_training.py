@@ -8,7 +8,7 @@ import pytest
 
 from labutils.course.live_training import LiveTraining
 from labutils.experiments.runs import SCRATCH, Run
-from labutils.runtime.progress import Stopped, progress_bar, stoppable
+from labutils.runtime.progress import Stopped, check_stop, progress_bar, stoppable
 from labutils.training.settings import Settings
 
 PATIENCE = 60  # seconds that a test waits for what takes one
@@ -56,6 +56,32 @@ def test_starting_another_one_stops_the_first(run):
     second.start()
     second.join(PATIENCE)
     assert (first.state, second.state) == ("stopped", "finished")
+
+
+class Held:
+    """In place of a `Run`: says when it began, and ends no sooner than it may, asked to stop or not."""
+
+    def __init__(self):
+        self.began, self.may_end = Event(), Event()
+
+    def execute(self, on_epoch):
+        self.began.set()
+        assert self.may_end.wait(PATIENCE)
+        check_stop()
+
+
+def test_another_one_begins_only_when_the_first_has_ended():
+    """Both write to the same cache."""
+    first, second = Held(), Held()
+    lives = [LiveTraining(held, lambda _: None) for held in (first, second)]
+    lives[0].start()
+    assert first.began.wait(PATIENCE)
+    second.may_end.set()
+    lives[1].start()
+    assert not second.began.wait(0.3), "the first is asked to stop, and takes its time"
+    first.may_end.set()
+    lives[1].join(PATIENCE)
+    assert second.began.is_set() and [live.state for live in lives] == ["stopped", "finished"]
 
 
 def test_an_error_is_kept_for_whoever_watches(run):

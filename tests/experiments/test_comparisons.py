@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 import labutils.experiments.runs
@@ -31,6 +32,32 @@ def test_choosing_a_rate_never_looks_at_the_test_split(tiny_backbone, tiny_domai
     assert splits_seen == []
     assert len(table) == 2
     assert chosen.base_lr == table.loc[table["validation_accuracy"].idxmax(), "base_lr"]
+
+
+def test_each_run_gets_the_rate_that_did_best_for_it_on_validation(monkeypatch):
+    scores = {(0, 0.1): 0.3, (0, 0.2): 0.9, (0, 0.3): 0.6, (1, 0.1): 0.7, (1, 0.2): 0.2, (1, 0.3): 0.5}
+    monkeypatch.setattr(
+        "labutils.experiments.comparisons.run_all",
+        lambda trials, *a, **k: [{"validation_accuracy": scores[t.seed, t.strategy.base_lr]} for t in trials],
+    )
+    runs = [Run("digits", "tiny", SCRATCH, 12, seed, QUICK) for seed in (0, 1)]
+    chosen, table = tuned(runs, (0.1, 0.2, 0.3))
+    assert [strategy.base_lr for strategy in chosen] == [0.2, 0.1]
+    assert table["validation_accuracy"].tolist() == list(scores.values())
+
+
+def test_a_run_reports_the_validation_accuracy_of_the_weights_it_kept(
+    tiny_backbone, tiny_domain, monkeypatch
+):
+    """By balanced accuracy the best epoch need not be the one with most right answers."""
+    history = pd.DataFrame(
+        {"validation_accuracy": [0.9, 0.7, 0.8], "validation_balanced_accuracy": [0.5, 0.8, 0.6]}
+    )
+    monkeypatch.setattr(labutils.experiments.runs, "fit", lambda *a, **k: history)
+    for select_by, kept in (("accuracy", 0.9), ("balanced accuracy", 0.7)):
+        settings = Settings(select_by=select_by)
+        run = Run(tiny_domain, tiny_backbone, SCRATCH, 12, 0, settings, test=False)
+        assert run.execute()["validation_accuracy"] == kept
 
 
 def test_each_reported_run_looks_at_the_test_split_once(tiny_backbone, tiny_domain, splits_seen):
