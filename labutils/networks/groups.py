@@ -144,10 +144,8 @@ def head_output(model: LayerGroups, features: torch.Tensor) -> torch.Tensor:
         with inference(model.head):
             answers = model.head(features.to(weight.device))
     except Exception as error:
-        width, linear = (
-            features.shape[1],
-            [part for part in model.head.modules() if isinstance(part, nn.Linear)],
-        )
+        width = features.shape[1]
+        linear = [part for part in model.head.modules() if isinstance(part, nn.Linear)]
         if linear and linear[0].in_features != width:
             raise ValueError(
                 f"The head begins with nn.Linear({linear[0].in_features}, …), but {model.names[-2]} gives {width} "

@@ -82,11 +82,11 @@ def identity(trainer: Trainer) -> dict:
     }
 
 
-def save_checkpoint(path: str | Path, progress: Progress, trainer: Trainer) -> None:
-    """Write all that is needed to go on; the file is whole or the older one stays."""
+def save_checkpoint(path: str | Path, told: dict, progress: Progress, trainer: Trainer) -> None:
+    """Write all that is needed to go on, with the run's `identity`; the file is whole or the older one stays."""
     content = {
         "format": FORMAT,
-        "identity": identity(trainer),
+        "identity": told,
         "progress": vars(progress),
         "optimizer": trainer.optimizer.state_dict(),
         "scaler": trainer.scaler.state_dict(),
@@ -98,8 +98,8 @@ def save_checkpoint(path: str | Path, progress: Progress, trainer: Trainer) -> N
             raise OSError(str(error).splitlines()[0]) from error
 
 
-def load_checkpoint(path: str | Path, trainer: Trainer) -> Progress | None:
-    """Put model, optimizer and scaler where the run at ``path`` stood; None if there is no such file.
+def load_checkpoint(path: str | Path, told: dict, trainer: Trainer) -> Progress | None:
+    """Put model, optimizer and scaler where the run at ``path`` stood, if its `identity` is ``told``; None if there is none.
 
     Raises
     ------
@@ -116,10 +116,10 @@ def load_checkpoint(path: str | Path, trainer: Trainer) -> Progress | None:
         raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__}). {remedy}") from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise ValueError(f"{path} was made by another version of the lab. {remedy}")
-    made_by, own = stored.get("identity") or {}, identity(trainer)
-    if made_by.get(LAST_EPOCHS, 0) < own[LAST_EPOCHS]:
-        made_by = {**made_by, LAST_EPOCHS: own[LAST_EPOCHS]}  # it may be trained on
-    other = [name for name, value in own.items() if made_by.get(name) != value]
+    made_by = stored.get("identity") or {}
+    if made_by.get(LAST_EPOCHS, 0) < told[LAST_EPOCHS]:
+        made_by = {**made_by, LAST_EPOCHS: told[LAST_EPOCHS]}  # it may be trained on
+    other = [name for name, value in told.items() if made_by.get(name) != value]
     if other:
         raise ValueError(f"{path} belongs to a run with other {', '.join(other)}. {remedy}")
     progress = Progress(**stored["progress"])

@@ -1,7 +1,7 @@
 """The training loop `fit` and the evaluation loop `evaluate`."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -89,13 +89,18 @@ def fit(
         The loss became NaN or infinite; names step and rate. The weights are those of the last good epoch.
     """
     trainer = Trainer(model, domain, settings, stages, optimizer, cache, against_forgetting)
-    progress = load_checkpoint(checkpoint, trainer) if checkpoint is not None else None
+    told, progress = identity(trainer), None
+    if checkpoint is not None:
+        progress = load_checkpoint(checkpoint, told, trainer)
     progress = progress or Progress.start(model)
-    require_same({**identity(trainer), "epochs done": len(progress.rows)})
+    require_same({**told, "epochs done": len(progress.rows)})
     if stages is not None and (change := trainer.stages[0].changes(model)):
         print(f"The plan {change}")
     try:
-        _train(trainer, progress, checkpoint, on_epoch)
+        for row in _epochs(trainer, progress):
+            progress.stopped = from_main(bool(on_epoch and on_epoch(row)))
+            if checkpoint is not None and is_main():
+                save_checkpoint(checkpoint, told, progress, trainer)
         freeze_all_but(model, trainer.stages[-1].groups, trainer.stages[-1].weights)
     except BaseException as stop:
         weights, epoch = progress.kept(settings.keep_best and not isinstance(stop, TrainingDiverged))
@@ -113,9 +118,8 @@ def fit(
     return pd.DataFrame(progress.rows)
 
 
-def _train(
-    trainer: Trainer, progress: Progress, checkpoint: str | Path | None, on_epoch: Callable | None
-) -> None:
+def _epochs(trainer: Trainer, progress: Progress) -> Iterator[dict]:
+    """Train from where ``progress`` stands to the end of the plan, and give the row of each epoch."""
     model, stages, settings = trainer.model, trainer.stages, trainer.settings
     total = sum(stage.epochs for stage in stages)
     with progress_bar(total=total, initial=len(progress.rows), desc="Training", unit="epoch") as bar:
@@ -125,9 +129,7 @@ def _train(
             while progress.epoch < stage.epochs and not progress.stopped and not _gave_up(progress, settings):
                 row = _epoch(trainer, progress, stage)
                 progress.note(row, model, settings.score_column)
-                progress.stopped = from_main(bool(on_epoch and on_epoch(row)))
-                if checkpoint is not None and is_main():
-                    save_checkpoint(checkpoint, progress, trainer)
+                yield row
                 seen = row["validation_accuracy"]
                 shown = {} if math.isnan(seen) else {"validation": f"{seen:.1%}"}
                 bar.set_postfix(loss=f"{row['train_loss']:.3f}", **shown, refresh=False)

@@ -260,7 +260,7 @@ def test_settings_that_change_no_number_do_not_forbid_going_on(tiny_net, tiny_do
 
 
 def test_no_file_means_a_new_run(tmp_path):
-    assert load_checkpoint(tmp_path / "none.pt", None) is None
+    assert load_checkpoint(tmp_path / "none.pt", {}, None) is None
 
 
 def test_a_full_disk_leaves_the_older_checkpoint_whole(any_net, tiny_domain, tmp_path):
@@ -289,7 +289,7 @@ def test_an_error_while_saving_leaves_the_older_file(tiny_net, tiny_domain, tmp_
     monkeypatch.setattr(torch, "save", full)
     net = tiny_net()
     with pytest.raises(OSError, match="No space left on device"):
-        save_checkpoint(tmp_path / "run.pt", Progress.start(net), Trainer(net, tiny_domain, OPTIONS))
+        save_checkpoint(tmp_path / "run.pt", {}, Progress.start(net), Trainer(net, tiny_domain, OPTIONS))
     assert (tmp_path / "run.pt").read_bytes() == b"old" and os.listdir(tmp_path) == ["run.pt"]
 
 
