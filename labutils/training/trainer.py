@@ -125,7 +125,7 @@ class Trainer:
             warnings.warn(
                 f"accumulate={self.settings.accumulate}: BatchNorm normalises each part by itself here, so the step is not "
                 "that of the whole batch. Use accumulate=1 with a smaller batch_size, or stored statistics",
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def batches(self, epoch: int) -> Sequence[torch.Tensor]:
