@@ -60,9 +60,7 @@ PROGRESSIVE = {
 def surface(store: Path) -> tuple[pd.DataFrame, dict]:
     """Test accuracy over trained groups and decay of the rate."""
     cases = [(1, 1.0, seed) for seed in SEEDS]  # with the head alone the decay says nothing
-    cases += [
-        (n, decay, seed) for n in range(2, 7) for decay in (1.0, 2.0, 3.0, 5.0, 10.0) for seed in SEEDS
-    ]
+    cases += [(n, decay, seed) for n in range(2, 7) for decay in (1.0, 2.0, 3.0, 5.0, 10.0) for seed in SEEDS]
     runs = [surface_run(*case) for case in cases]
     results = run_all(runs, store, label="Freeze depth and decay")
     table = runs_table(cases, ("trained_groups", "lr_decay", "seed"), results, OUTCOMES)
