@@ -79,7 +79,7 @@ def fit(
     TrainingDiverged
         The loss became NaN or infinite; names step and rate. The weights are those of the last good epoch.
     """
-    require_fitting(model, domain)
+    domain = require_fitting(model, domain)
     if not isinstance(settings, Settings):
         raise TypeError(
             f"settings is a {type(settings).__name__}, not Settings: a plan goes to stages=…, or after the settings"
@@ -112,6 +112,7 @@ def fit(
         progress = load_checkpoint(checkpoint, identity, model, trainer.optimizer, trainer.scaler)
     progress = progress or Progress.start(model)
     require_same({**identity, "epochs done": len(progress.rows)})
+    model.classes = domain.classes
 
     total = sum(stage.epochs for stage in stages)
     with progress_bar(total=total, initial=len(progress.rows), desc="Training", unit="epoch") as bar:

@@ -40,7 +40,7 @@ class Trainer:
         first_rate: float | None = None,
         against_forgetting: ExtraLoss | None = None,
     ):
-        require_fitting(model, domain)
+        domain = require_fitting(model, domain)
         self.model, self.domain, self.settings = model, domain, settings
         self.device = pick_device(settings.device)
         model.to(self.device)
