@@ -1,6 +1,8 @@
 """Helpers of the transfer-learning lab: a network is a sequence of named layer groups."""
 
 from labutils.data import Domain, folder, load
+from labutils.deploy.classifier import Classifier
+from labutils.deploy.files import open_classifier, save
 from labutils.experiments.comparisons import compare_transfer_vs_scratch, domain_gap_experiment
 from labutils.experiments.runs import Run, Strategy, run_all
 from labutils.experiments.statistics import effective_data, intervals
@@ -22,6 +24,7 @@ from labutils.training.trainer import TrainingDiverged
 __all__ = [
     "ActivationCache",
     "BACKBONES",
+    "Classifier",
     "Domain",
     "Evaluation",
     "LayerGroups",
@@ -49,7 +52,9 @@ __all__ = [
     "load_backbone",
     "lr_finder",
     "merge_adapters",
+    "open_classifier",
     "partial_finetune",
     "pick_device",
     "run_all",
+    "save",
 ]

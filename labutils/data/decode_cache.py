@@ -14,7 +14,7 @@ from labutils.data.splits import choose, split
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.files import whole_file
 
-FORMAT = 1  # raise it whenever decoding changes, so that older caches are decoded again
+FORMAT = 2  # raise it whenever decoding changes, so that older caches are decoded again
 
 
 @dataclass(frozen=True)

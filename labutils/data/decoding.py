@@ -62,7 +62,14 @@ def fault(name: str, error: Exception) -> str:
 
 def square(picture: Image.Image, image_size: int) -> Tensor:
     """Scale the shorter side to ``image_size`` without aliasing and keep the centre; uint8 of shape (C, S, S)."""
-    return to_tensor(ImageOps.fit(picture, (image_size, image_size), method=Image.Resampling.BILINEAR))
+    side, (width, height) = min(picture.size), picture.size
+    left, top = (width - side) / 2, (height - side) / 2
+    # One direction at a time: which of both Pillow takes first, and so how it rounds, depends on its version.
+    # The exported graph (labutils.deploy.onnx) repeats exactly this.
+    box = (left, 0, left + side, height)
+    narrow = picture.resize((image_size, height), Image.Resampling.BILINEAR, box)
+    box = (0, top, image_size, top + side)
+    return to_tensor(narrow.resize((image_size, image_size), Image.Resampling.BILINEAR, box))
 
 
 def to_tensor(picture: Image.Image) -> Tensor:

@@ -1,3 +1,5 @@
 """A finished classifier for use elsewhere."""
 
-from labutils.deploy.export import Packed, largest_gap, load_weights, pack, run_onnx, save_weights, to_onnx
+from labutils.deploy.classifier import Classifier, pack
+from labutils.deploy.files import open_classifier, save, save_classifier
+from labutils.deploy.onnx import run_onnx, to_onnx

@@ -62,6 +62,15 @@ class LayerGroups(nn.Sequential):
         return iter(self._modules.items())
 
     @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the outputs, first to last, that `fit` notes; None before. They belong to the head, and go with it."""
+        return getattr(self.head, "class_names", None)
+
+    @classes.setter
+    def classes(self, names: Sequence[str] | None) -> None:
+        self.head.class_names = None if names is None else tuple(names)
+
+    @property
     def trainable_names(self) -> tuple[str, ...]:
         """Names of the groups with at least one trainable parameter."""
         return tuple(name for name, group in self.named_groups() if is_trainable(group))

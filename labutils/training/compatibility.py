@@ -3,19 +3,24 @@
 import torch
 
 from labutils.data import Domain
+from labutils.data.class_names import renumbered
 from labutils.networks.groups import LayerGroups, head_input, head_output
 from labutils.training.settings import Settings
 
 
-def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> int:
-    """How many outputs the network has, if all three are what they should be.
+def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> tuple[Domain, int]:
+    """The domain with its labels in the order of the network's outputs, and how many outputs there are.
+
+    Classes are matched by name. A network that was not trained yet has no names: its outputs take those of the domain in
+    their order.
 
     Raises
     ------
     TypeError
         Another kind of model, pictures or settings.
     ValueError
-        A head that does not fit the groups before it, gives probabilities, or has fewer outputs than there are classes.
+        A head that does not fit the groups before it, gives probabilities, or has fewer outputs than there are classes;
+        or names of classes that the network does not know.
     """
     if not isinstance(model, LayerGroups):
         raise TypeError(
@@ -39,12 +44,16 @@ def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> i
             "would squeeze a second time: leave the last layer out"
         )
     outputs = answers.shape[1]
+    if (
+        model.classes is not None and len(model.classes) <= outputs
+    ):  # else the names of a layer since replaced
+        domain = renumbered(domain, model.classes)
     if len(domain.classes) > outputs:
         raise ValueError(
             f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "
             f"build the model with num_classes={len(domain.classes)}, or let your own head end in so many"
         )
-    return outputs
+    return domain, outputs
 
 
 def _are_probabilities(answers: torch.Tensor) -> bool:

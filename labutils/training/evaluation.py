@@ -1,7 +1,9 @@
 """The evaluation loop: how a network does on one split."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import pandas as pd
 import torch
 from torch.nn import functional as F
 
@@ -14,8 +16,11 @@ from labutils.training.activation_cache import ActivationCache, Inputs, autocast
 from labutils.training.compatibility import require_fitting
 from labutils.training.settings import Settings
 
+FEWEST = 30  # pictures: below, a 95 % interval is wider than 20 points unless nearly all answers are right
+WIDEST = 0.2  # of an interval that still says something
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """How a model does on some pictures, all on the CPU and in the order of the split.
 
@@ -27,20 +32,98 @@ class Evaluation:
         Share of right answers, 0 to 1.
     logits : Tensor of shape (N, classes)
     labels : Tensor of shape (N,)
+    classes : tuple of str
+        Names of the outputs, first to last; numbers where none were given.
     """
 
     loss: float
     accuracy: float
     logits: torch.Tensor
     labels: torch.Tensor
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        spare = range(len(self.classes), self.logits.shape[-1])  # outputs of a head that is wider than needed
+        object.__setattr__(self, "classes", (*self.classes, *map(str, spare)))
+
+    @cached_property
+    def answers(self) -> torch.Tensor:
+        """Number of the class that each picture was taken for, shape (N,)."""
+        return self.logits.argmax(1)
+
+    @cached_property
+    def per_class(self) -> pd.DataFrame:
+        """A row a class: precision, recall, f1 (0 to 1) and count (pictures of the class), by scikit-learn.
+
+        NaN where there is nothing to divide by: precision of a class that is never answered, recall of one without
+        pictures.
+        """
+        from sklearn.metrics import precision_recall_fscore_support
+
+        columns = precision_recall_fscore_support(
+            self.labels, self.answers, labels=range(len(self.classes)), zero_division=float("nan")
+        )
+        named = dict(zip(("precision", "recall", "f1", "count"), columns, strict=True))
+        return pd.DataFrame(named, index=pd.Index(self.classes, name="class"))
 
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall of the classes that have pictures: a rare class counts as much as a common one."""
-        right = (self.logits.argmax(1) == self.labels).float()
-        return float(
-            torch.stack([right[self.labels == label].mean() for label in self.labels.unique()]).mean()
-        )
+        return float(self.per_class["recall"].mean())
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """How many pictures of each class (rows) were taken for which (columns), by scikit-learn."""
+        from sklearn.metrics import confusion_matrix
+
+        counts = confusion_matrix(self.labels, self.answers, labels=range(len(self.classes)))
+        names = pd.Index(self.classes)
+        return pd.DataFrame(counts, index=names.rename("class"), columns=names.rename("answer"))
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """Where the accuracy on ever more pictures like these would lie, with 95 % confidence (Wilson 1927)."""
+        from scipy.stats import binomtest
+
+        right = int((self.answers == self.labels).sum())
+        return tuple(map(float, binomtest(right, len(self.labels)).proportion_ci(0.95, "wilson")))
+
+    @property
+    def largest_share(self) -> float:
+        """Accuracy of who always answers the largest class."""
+        return float(self.labels.bincount().max()) / len(self.labels)
+
+    @property
+    def never_answered(self) -> tuple[str, ...]:
+        """Classes that have pictures and that the network takes no picture for."""
+        table = self.per_class
+        return tuple(table.index[(table["count"] > 0) & table["precision"].isna()])
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self._accuracy()})" if len(self.labels) else "Evaluation(no pictures)"
+
+    def report(self) -> str:
+        """Some lines for a reader: accuracy with its interval, what it is worth, and the table of classes."""
+        low, high = self.interval
+        largest = self.classes[int(self.labels.bincount().argmax())]
+        lines = [
+            f"{self._accuracy()}; always answering {largest!r} would give {self.largest_share:.1%}",
+            f"Balanced accuracy (mean recall of the classes): {self.balanced_accuracy:.1%}",
+        ]
+        if len(self.labels) < FEWEST or high - low > WIDEST:
+            lines.append(
+                f"Too few pictures to tell much: {len(self.labels)} leave an interval {100 * (high - low):.0f} "
+                "points wide"
+            )
+        if low <= self.largest_share:
+            lines.append("Not shown to be better than always answering the largest class")
+        if silent := self.never_answered:
+            lines.append(f"Never answered: {', '.join(silent)}")
+        return "\n".join([*lines, self.per_class.to_string(float_format="{:.3f}".format, na_rep="–")])
+
+    def _accuracy(self) -> str:
+        low, high = self.interval
+        return f"accuracy {self.accuracy:.1%} on {len(self.labels)} pictures, 95 % interval {low:.1%} to {high:.1%}"
 
 
 def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> Evaluation:
@@ -53,7 +136,8 @@ def evaluate_inputs(suffix: LayerGroups, inputs: Inputs, ids: torch.Tensor) -> E
                 logits.append(suffix(source(part)).float().cpu())
     logits = gather_rows(torch.cat(logits), len(ids))
     accuracy = (logits.argmax(1) == labels).float().mean()
-    return Evaluation(float(F.cross_entropy(logits, labels)), float(accuracy), logits, labels)
+    loss = F.cross_entropy(logits, labels)
+    return Evaluation(float(loss), float(accuracy), logits, labels, inputs.domain.classes)
 
 
 def evaluate(
@@ -65,6 +149,8 @@ def evaluate(
 ) -> Evaluation:
     """Run the model over one split, without augmentation and in evaluation mode; nothing in it changes.
 
+    Classes are matched by name: the labels of the result count along the network's own classes.
+
     Parameters
     ----------
     split : {"train", "validation", "test"}, default "test"
@@ -75,11 +161,30 @@ def evaluate(
     Raises
     ------
     ValueError
-        Unknown split, or a head that does not fit (see `fit`).
+        Unknown split, a head that does not fit (see `fit`), classes that the network does not know, or a network whose
+        answers are not numbers.
     """
     if split not in ("train", "validation", "test"):
         raise ValueError(f"split={split!r}: use 'train', 'validation' or 'test'")
-    require_fitting(model, domain, settings)
+    domain, _ = require_fitting(model, domain, settings)
     model.to(pick_device(settings.device))
     inputs = Inputs(model, domain, settings, cache if cache is not None else ActivationCache(0))
-    return evaluate_inputs(model[inputs.depth :], inputs, getattr(domain, split))
+    seen = evaluate_inputs(model[inputs.depth :], inputs, getattr(domain, split))
+    if not seen.logits.isfinite().all():
+        raise ValueError(not_finite(model, int((~seen.logits.isfinite()).any(1).sum()), len(seen.labels)))
+    return seen
+
+
+def not_finite(model: LayerGroups, count: int, total: int) -> str:
+    """What to say of answers that are NaN or infinite, and where they come from."""
+    broken = [
+        name
+        for name, group in model.named_children()
+        if not all(tensor.isfinite().all() for tensor in group.state_dict().values())
+    ]
+    where = (
+        f"Weights of {', '.join(broken)} are NaN or infinite: train again with a lower base_lr"
+        if broken
+        else "All weights are finite: evaluate with precision='float32'"
+    )
+    return f"{count} of {total} answers are NaN or infinite, so there is no accuracy to state. {where}"

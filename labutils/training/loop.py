@@ -96,6 +96,7 @@ def fit(
     require_same({**told, "epochs done": len(progress.rows)})
     if stages is not None and (change := trainer.stages[0].changes(model)):
         print(f"The plan {change}")
+    model.classes = trainer.domain.classes
     try:
         for row in _epochs(trainer, progress):
             progress.stopped = from_main(bool(on_epoch and on_epoch(row)))

@@ -49,7 +49,7 @@ class Trainer:
         cache=None,
         against_forgetting: ExtraLoss | None = None,
     ):
-        outputs = require_fitting(model, domain, settings)
+        domain, outputs = require_fitting(model, domain, settings)
         if outputs > len(domain.classes):
             warnings.warn(
                 f"The head has {outputs} outputs for the {len(domain.classes)} classes of {domain.name}: build the model with "

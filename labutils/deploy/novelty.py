@@ -1,0 +1,76 @@
+"""Is a picture unlike all that the network was trained on? Its answer, however sure, then means nothing."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FALSE_ALARMS = 0.02
+FEWEST = 10  # validation pictures: fewer say nothing of how far is far
+
+
+class Novelty(nn.Module):
+    """Mahalanobis distance of a picture's features from the nearest class, and from where on it is unfamiliar.
+
+    The features that the head is given are scaled to length 1; their covariance within the classes is shrunk (Ledoit
+    and Wolf 2004), because there may be fewer pictures than features.
+
+    Attributes
+    ----------
+    whitening : Tensor of shape (features, features)
+    centres : Tensor of shape (classes, features)
+        Whitened mean of each class.
+    threshold : Tensor of shape ()
+
+    Notes
+    -----
+    Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples and adversarial attacks",
+    section 2.1; the scaling is of Mueller and Hein 2025, "Mahalanobis++". ``benchmarks/novelty.py`` measures it.
+    """
+
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.register_buffer("whitening", torch.zeros(features, features))
+        self.register_buffer("centres", torch.zeros(classes, features))
+        self.register_buffer("threshold", torch.tensor(math.inf))
+
+    @classmethod
+    def fit(cls, train: Tensor, labels: Tensor, validation: Tensor) -> "Novelty | None":
+        """Learn distances on training pictures, and the threshold on others.
+
+        Parameters
+        ----------
+        train, validation : Tensor of shape (N, features)
+        labels : Tensor of int64, shape (N,)
+            Of the training pictures.
+
+        Returns
+        -------
+        Novelty
+            Of pictures like the validation pictures `FALSE_ALARMS` are called unfamiliar, or 1 / (N + 1) if that is
+            more. None with too few of them, where every class has one training picture, or if all features are equal.
+        """
+        from sklearn.covariance import LedoitWolf
+
+        known, row = labels.unique(return_inverse=True)
+        if len(validation) < FEWEST or len(train) <= len(known):
+            return None
+        train = F.normalize(train.double(), dim=1)
+        centres = torch.stack([train[row == i].mean(0) for i in range(len(known))])
+        spread = LedoitWolf(assume_centered=True).fit((train - centres[row]).numpy())
+        if not spread.covariance_.any():
+            return None
+        whitening = torch.linalg.cholesky(torch.from_numpy(spread.precision_))
+        novelty = cls(train.shape[1], len(known))
+        novelty.whitening.copy_(whitening)
+        novelty.centres.copy_(centres @ whitening)
+        distances = novelty(validation).sort().values
+        rank = math.ceil((1 - FALSE_ALARMS) * (len(distances) + 1))  # as in split conformal prediction
+        novelty.threshold.copy_(distances[min(rank, len(distances)) - 1])
+        return novelty
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Distance from the nearest class, shape (N,)."""
+        whitened = F.normalize(features, dim=1) @ self.whitening
+        return (whitened[:, None] - self.centres).square().sum(2).amin(1).sqrt()
