@@ -8,6 +8,7 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from labutils.data import Domain
 from labutils.data.augmentation import Augmentation
 from labutils.data.streaming import ReadAhead
 from labutils.networks.groups import LayerGroups, inference
+from labutils.networks.inference_engine import fastest
 from labutils.runtime.files import data_folder
 from labutils.runtime.progress import progress_bar
 from labutils.training.settings import PRECISIONS, Settings
@@ -26,6 +28,9 @@ def pictures_per_pass(device: torch.device) -> int:
     """How many pictures to run at a time without gradients: few on a CPU, where more take memory and save no time."""
     return 32 if device.type == "cpu" else 256
 
+
+# Pixels per channel from which an inference engine saves more time than its preparation takes: 200 pictures of 128 px.
+PAYS_FROM = 200 * 128 * 128
 
 _numbers = count()  # tells whose tables are whose; the id() of a dead object may come again
 
@@ -59,14 +64,39 @@ class Inputs:
         """The augmented view to train on: a fresh one each epoch, or one of the few that the cache holds."""
         return epoch % self.settings.views if self.depth else epoch
 
-    def compute(self, ids: torch.Tensor, view: int | None) -> torch.Tensor:
+    def pays(self, ids: torch.Tensor, view: int | None) -> bool:
+        """Whether an inference engine for the prefix saves more time on ``ids`` than preparing it takes.
+
+        Known before anything is run or timed: a resumed run must compute as the interrupted one did.
+        """
+        views = self.settings.views if self.augmentation.names and view is not None else 1
+        pixels = len(ids) * views * self.domain.image_size**2
+        return self.settings.precision == "float32" and pixels >= PAYS_FROM
+
+    def way(self, ids: torch.Tensor, view: int | None) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What runs the prefix where all of ``ids`` will be asked for; goes to `compute`."""
+        return self._engine if self.depth and self.pays(ids, view) else self.prefix
+
+    @cached_property
+    def _engine(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        size = (3, self.domain.channels, self.domain.image_size, self.domain.image_size)
+        noise = torch.rand(size, generator=torch.Generator().manual_seed(0)).to(self.device)
+        with inference(self.prefix):
+            return fastest(self.prefix, self._normalise(noise))
+
+    def compute(
+        self,
+        ids: torch.Tensor,
+        view: int | None,
+        way: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> torch.Tensor:
         """Activations of the pictures ``ids`` (int64, on the CPU) at the end of the prefix, on the device."""
         with inference(self.prefix), autocast(self.settings, self.device):
             pixels = self.pictures[ids].to(self.device, non_blocking=True).float().div_(255)
             x = self._normalise(self.augmentation(pixels, ids, view))
             if self.settings.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
-            return self.prefix(x)
+            return (way or self.prefix)(x)
 
     def lookup(
         self, ids: torch.Tensor, view: int | None = None, batches: Iterable[torch.Tensor] = ()
@@ -79,11 +109,12 @@ class Inputs:
             table = self.cache.table(self, ids, view)
             if table is not None:
                 return table
+        way = self.way(ids, view)
         self.pictures.announce(batches)
-        return lambda wanted: self.compute(wanted, view)
+        return lambda wanted: self.compute(wanted, view, way)
 
     def key(self, ids: torch.Tensor, view: int | None) -> tuple:
-        """All that the activations depend on: weights, cut, pictures, view, precision."""
+        """All that the activations depend on: weights, cut, pictures, view, precision, who computes them."""
         return (
             self._prefix_digest,
             self.depth,
@@ -93,6 +124,7 @@ class Inputs:
             self.settings.precision,
             self.settings.channels_last,
             str(self.device),
+            self.pays(ids, view),
         )
 
 
@@ -116,10 +148,10 @@ class Table:
         self._row = torch.full((len(inputs.domain.images),), -1, dtype=torch.int64)
         self._row[ids] = torch.arange(len(ids))
         size = pictures_per_pass(inputs.device)
-        chunks = ids.split(size)
+        chunks, way = ids.split(size), inputs.way(ids, view)
         inputs.pictures.announce(chunks)
         for i, chunk in enumerate(progress_bar(chunks, desc="Frozen groups, once")):
-            x = inputs.compute(chunk, view)
+            x = inputs.compute(chunk, view, way)
             self.values[i * size : i * size + len(chunk)] = (
                 x.permute(0, 2, 3, 1) if self._channels_last else x
             )
