@@ -13,7 +13,7 @@ NAMES = ["rate_of_a_group", "longer_last_stage", "on_the_way_back"]
 
 @pytest.fixture(scope="module")
 def plan():
-    return partial_finetune(build_feature_extractor(), 9, how="progressively", epochs=15, base_lr=1e-2)
+    return partial_finetune(build_feature_extractor(), 6, how="progressively", epochs=15, base_lr=1e-2)
 
 
 def with_epochs(plan, *epochs):
@@ -21,7 +21,7 @@ def with_epochs(plan, *epochs):
 
 
 def test_right(plan, told):
-    answers = (1e-2 / 9 / 27, with_epochs(plan, 3, 3, 3, 6), [1.0, 0.7, 0.3])
+    answers = (1e-2 / 27 / 81, with_epochs(plan, 3, 3, 3, 6), [1.0, 0.7, 0.3])
     for name, answer in zip(NAMES, answers, strict=True):
         getattr(check, name)(answer)
         assert told().startswith("Right. "), name
@@ -46,10 +46,10 @@ def test_nonsense_gets_the_general_hint(name, answer, told):
 @pytest.mark.parametrize(
     "answer, hint",
     [
-        (1e-2 / 9, "rate of the head in this stage"),
-        (1e-2 / 27, "at the rate of the first stage"),
-        (1e-2 / 9 / 81, "too many"),
-        (1e-2 / 81, "is missing"),
+        (1e-2 / 27, "rate of the head in this stage"),
+        (1e-2 / 81, "at the rate of the first stage"),
+        (1e-2 / 27 / 243, "too many"),
+        (1e-2 / 27 / 27, "is missing"),
         (1e-2 * 3, "Higher than the head"),
         (1e-9, "Start at 0.01"),
     ],

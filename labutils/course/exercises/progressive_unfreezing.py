@@ -8,12 +8,12 @@ from labutils.networks.backbones import build_feature_extractor
 from labutils.training.optimizers import group_rates
 from labutils.training.stages import Stage, partial_finetune
 
-BASE, DECAY, STAGE, GROUP = 1e-2, 3.0, 3, "layer5"
+BASE, DECAY, STAGE, GROUP = 1e-2, 3.0, 4, "layer1"
 EPOCHS = 15
 
 
 def rate_of_a_group(answer: Any) -> None:
-    """1: the highest rate of layer5 in stage 3."""
+    """1: the highest rate of layer1 in stage 4."""
     model = build_feature_extractor()
     stage = partial_finetune(model, len(model), how="progressively", epochs=4, base_lr=BASE)[STAGE - 1]
     right = group_rates(model, stage.base_lr, DECAY)[GROUP]
@@ -21,7 +21,7 @@ def rate_of_a_group(answer: Any) -> None:
     verdict(
         answer,
         right,
-        f"{right:.2g}: two stages took it down by {BASE / stage.base_lr:.0f}, and {away} groups between {GROUP} and the head by "
+        f"{right:.2g}: three stages took it down by {BASE / stage.base_lr:.0f}, and {away} groups between {GROUP} and the head by "
         f"{DECAY**away:.0f}.",
         [
             (
@@ -101,7 +101,7 @@ def longer_last_stage(answer: Any) -> None:
                 f"The epochs are right. But groups or rates differ from the plan of partial_finetune with base_lr={BASE:g}.",
             ),
         ],
-        'Give a list of four stages: those of partial_finetune(model, 9, how="progressively", …), changed by replace.',
+        'Give a list of four stages: those of partial_finetune(model, 6, how="progressively", …), changed by replace.',
     )
 
 
