@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import fx, nn
 
+from labutils.networks.groups import inference
 from labutils.networks.tracing import Address, Value, is_dropout, trace, values
 
 NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
@@ -50,10 +51,19 @@ def cut(network: nn.Module, size: int | tuple[int, int] = 224) -> dict[str, nn.M
     >>> cut(resnet18())["layer3"].layer3[0].conv1
     Conv2d(128, 256, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
     """
-    size = (size, size) if isinstance(size, int) else size
+    weight = next(network.parameters())
+    height, width = (size, size) if isinstance(size, int) else size
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.rand(2, 3, height, width, generator=generator).to(weight)
     try:
-        graph = trace(network)
-        return _groups(network, graph, _ends(network, graph, size))
+        with inference(network):
+            graph = trace(network)
+            groups = _groups(network, graph, _ends(network, graph, pictures))
+            whole = nn.Sequential(*groups.values())
+            with inference(whole):
+                if not torch.equal(whole(pictures), network(pictures)):
+                    raise ValueError("its groups would answer otherwise than it does")
+            return groups
     except (ValueError, RuntimeError) as error:
         raise CannotCut(
             f"{type(network).__name__} cannot be cut into groups: {error}. Name them yourself: "
@@ -61,9 +71,9 @@ def cut(network: nn.Module, size: int | tuple[int, int] = 224) -> dict[str, nn.M
         ) from error
 
 
-def _ends(network: nn.Module, graph: fx.Graph, size: tuple[int, int]) -> list[fx.Node]:
+def _ends(network: nn.Module, graph: fx.Graph, pictures: torch.Tensor) -> list[fx.Node]:
     """The values at which stem and layer1 to layer4 end."""
-    found = values(network, graph, size)
+    found = values(network, graph, pictures)
     nodes = list(graph.nodes)
     classifier = max((step for step, node in enumerate(nodes) if _is_linear(network, node)), default=0)
     found = [value for value in found if value.step < classifier]
@@ -74,7 +84,7 @@ def _ends(network: nn.Module, graph: fx.Graph, size: tuple[int, int]) -> list[fx
             f"5 values through which everything flows are needed before its last linear layer, and there are "
             f"{len(found)}" + (f", the last at `{found[-1].node.name}`" if found else "")
         )
-    places = Places(nodes, found, size[0])
+    places = Places(nodes, found, pictures.shape[2])
     stem = places.end_of_stem()
     ends = [stem, *places.ends_of_stages(stem)]
     while len(ends) < 5:
@@ -207,7 +217,7 @@ def _part(network: nn.Module, graph: fx.Graph, start: fx.Node, end: fx.Node) -> 
         if [module for name, module in chain.named_modules(remove_duplicate=False) if name in names] == [
             *modules.values()
         ]:
-            return chain.train(network.training)
+            return chain
     part, copies = fx.Graph(), {}
     copies[start] = part.placeholder("x")
     for node in nodes:

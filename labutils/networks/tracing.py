@@ -1,9 +1,10 @@
 """What a network computes, step by step, and through which values everything flows."""
 
 import math
+import operator
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -11,7 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-Address = tuple[int, ...]
+Address = tuple[float, ...]
 
 
 class Tracer(fx.Tracer):
@@ -51,13 +52,19 @@ class Tracer(fx.Tracer):
         return self._step("call_module", path, args, kwargs, address)
 
     def create_proxy(self, kind, target, args, kwargs, *rest, **options):
-        # A weight is read where it is first used, which differs between traces: no step of its own.
-        address = None if kind in ("get_attr", "placeholder", "output") else self.next_address()
-        return self._step(kind, target, args, kwargs, address, *rest, **options)
+        return self._step(kind, target, args, kwargs, self._address_of(kind, target), *rest, **options)
 
     def next_address(self) -> Address:
-        self.steps[-1] += 1
+        self.steps[-1] = math.floor(self.steps[-1]) + 1
         return (*self.address, self.steps[-1])
+
+    def _address_of(self, kind: str, target) -> Address | None:
+        if kind in ("get_attr", "placeholder", "output"):
+            return None  # a weight is read where it is first used, which differs between traces
+        if target is operator.getitem:  # taking a tuple apart is a step only where the module is one
+            self.steps[-1] += 2**-10
+            return (*self.address, self.steps[-1])
+        return self.next_address()
 
     def _step(self, kind, target, args, kwargs, address, *rest, **options):
         proxy = super().create_proxy(kind, target, args, kwargs, *rest, **options)
@@ -66,21 +73,17 @@ class Tracer(fx.Tracer):
 
 
 def trace(network: nn.Module, whole: Callable[[Address], bool] = lambda address: False) -> fx.Graph:
-    """The steps of ``network`` in evaluation mode that its output depends on.
+    """The steps of ``network``, in the mode that it is in, that its output depends on.
 
     Raises ValueError, with the line of code, where Python cannot be followed.
     """
-    training = [module for module in network.modules() if module.training]
     try:
-        graph = Tracer(whole).trace(network.eval())
+        graph = Tracer(whole).trace(network)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in line if "/torch/" not in frame.filename and frame.filename != __file__]
         place = f"at `{own[-1].line}` ({own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno})" if own else ""
         raise ValueError(f"its steps cannot be followed {place}: {error}") from error
-    finally:
-        for module in training:
-            module.training = True
     alive = {graph.output_node()}
     for node in reversed(graph.nodes):
         if node in alive:
@@ -122,22 +125,13 @@ class Shapes(fx.Interpreter):
         return result
 
 
-def values(network: nn.Module, graph: fx.Graph, size: tuple[int, int]) -> list[Value]:
-    """All values through which everything flows, in their order, for pictures of ``size`` (height, width).
+def values(network: nn.Module, graph: fx.Graph, pictures: torch.Tensor) -> list[Value]:
+    """All values through which everything flows, in their order, when the graph of ``network`` sees the pictures.
 
     Every node is given ``meta["done"]``: multiplications by weights, and weights, up to and with it.
     """
-    pictures = 2
-    first = next(network.parameters())
-    training = [module for module in network.modules() if module.training]
-    probe = torch.zeros(pictures, 3, *size, device=first.device, dtype=first.dtype)
-    runner = Shapes(network.eval(), graph)
-    try:
-        with torch.no_grad():
-            runner.run(probe)
-    finally:
-        for module in training:
-            module.training = True
+    runner, count = Shapes(network, graph), len(pictures)
+    runner.run(pictures)
     nodes = list(graph.nodes)
     place = {node: step for step, node in enumerate(nodes)}
     of_picture, last_use, found = set(), 0, []
@@ -148,17 +142,17 @@ def values(network: nn.Module, graph: fx.Graph, size: tuple[int, int]) -> list[V
             shape = runner.shapes.get(node)
             if node.op == "call_module" and shape:
                 own = list(network.get_submodule(node.target).parameters())
-                count = sum(weight.numel() for weight in own)
-                weights += count  # each is used at as many places as there are outputs of a channel
-                work += count * math.prod(shape) // len(own[0]) if count and own[0].ndim else 0
-            if last_use <= step and shape and shape[0] == pictures and node.op != "placeholder":
-                found.append(Value(node, step, side_of(shape[1:], size)))
+                own_weights = sum(weight.numel() for weight in own)
+                weights += own_weights  # each is used at as many places as there are outputs of a channel
+                work += own_weights * math.prod(shape) // len(own[0]) if own and own[0].ndim else 0
+            if last_use <= step and shape and shape[0] == count and node.op != "placeholder":
+                found.append(Value(node, step, side_of(shape[1:], pictures.shape[2:])))
             last_use = max(last_use, *(place[user] for user in node.users), 0)
         node.meta["done"] = (work, weights)
     return found
 
 
-def side_of(shape: tuple[int, ...], size: tuple[int, int]) -> int | None:
+def side_of(shape: tuple[int, ...], size: Sequence[int]) -> int | None:
     """Side of a square map, (C, S, S) or (S, S, C), or of a sequence of S² tokens, a few special ones among them."""
     if size[0] == size[1] and len(shape) == 3:
         return next((a for a, b in (shape[1:], shape[:2]) if a == b > 1), None)
