@@ -96,9 +96,7 @@ def _ends(network: nn.Module, graph: fx.Graph, pictures: torch.Tensor) -> list[f
 
 
 def _is_linear(network: nn.Module, node: fx.Node) -> bool:
-    return node.op == "call_module" and isinstance(
-        network.get_submodule(node.target), nn.Linear | nn.Conv2d
-    )
+    return node.op == "call_module" and isinstance(network.get_submodule(node.target), nn.Linear | nn.Conv2d)
 
 
 class Places:
@@ -106,13 +104,17 @@ class Places:
 
     def __init__(self, nodes: list[fx.Node], found: list[Value], height: int):
         self.steps = [value.step for value in found]
-        self.done, self.weights = zip(*(node.meta["done"] for node in nodes[: self.steps[-1] + 1]), strict=True)
+        self.done, self.weights = zip(
+            *(node.meta["done"] for node in nodes[: self.steps[-1] + 1]), strict=True
+        )
         self.levels, level = [], 0  # 2 is a quarter of the resolution; on its way it only gets coarser
         for value in found:
             level = max(level, round(math.log2(height / value.side)) if value.side else 0)
             self.levels.append(level)
         self.first, self.last = {}, {}  # steps of every module
-        addresses = [(step, node.meta["address"]) for step, node in enumerate(nodes) if node.meta.get("address")]
+        addresses = [
+            (step, node.meta["address"]) for step, node in enumerate(nodes) if node.meta.get("address")
+        ]
         for step, address in addresses:
             for module in _prefixes(address):
                 self.first.setdefault(module, step)
@@ -222,7 +224,9 @@ def _part(network: nn.Module, graph: fx.Graph, start: fx.Node, end: fx.Node) -> 
     copies[start] = part.placeholder("x")
     for node in nodes:
         if node.target is torch.nn.functional.dropout:
-            network.add_module(node.name, modules[node])  # which, unlike the function, knows when it is trained
+            network.add_module(
+                node.name, modules[node]
+            )  # which, unlike the function, knows when it is trained
             copies[node] = part.call_module(node.name, (copies[node.args[0]],))
         else:
             copies[node] = part.node_copy(node, copies.__getitem__)
@@ -236,7 +240,9 @@ def _as_module(network: nn.Module, node: fx.Node) -> nn.Module | None:
         return network.get_submodule(node.target)
     if node.target is torch.nn.functional.dropout:
         return nn.Dropout(node.kwargs.get("p", node.args[1] if len(node.args) > 1 else 0.5))
-    if node.target in (torch.flatten, "flatten") and (node.args[1:] == (1,) or node.kwargs == {"start_dim": 1}):
+    if node.target in (torch.flatten, "flatten") and (
+        node.args[1:] == (1,) or node.kwargs == {"start_dim": 1}
+    ):
         return nn.Flatten(1)
     return None
 
