@@ -26,7 +26,7 @@ from tutorial_loop import train_model
 
 from labutils import Settings, build_feature_extractor, evaluate, fit
 from labutils.data import load
-from labutils.networks.backbones import BACKBONES, fill
+from labutils.networks.backbones import BACKBONES
 
 NAME = "efficientnet_lite0"
 CONDITIONS = ("pictures", "image_size", "epochs", "threads")
@@ -48,8 +48,7 @@ class Pictures(TensorDataset):
 
 def tutorial(domain, epochs: int) -> tuple[float, float, float]:
     """Seconds, best validation accuracy and test accuracy of the tutorial's `train_model`, no worker processes."""
-    model = BACKBONES[NAME].make()
-    fill(model, BACKBONES[NAME].weights(), NAME)
+    model = BACKBONES[NAME].make(True)
     for parameter in model.parameters():
         parameter.requires_grad = False
     model.classifier = nn.Linear(model.classifier.in_features, len(domain.classes))

@@ -11,7 +11,6 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from labutils import (
-    BACKBONES,
     Run,
     Settings,
     Strategy,
@@ -25,6 +24,7 @@ from labutils.experiments.comparisons import augmentation_for, tuned
 from labutils.experiments.runs import open_domain
 from labutils.runtime.files import read_json, write_json
 
+NETWORKS = ("efficientnet_lite0", "resnet18", "resnet50", "mobilenet_v3_small", "convnext_tiny")
 RATES = (1e-3, 3e-3, 1e-2)
 EPOCHS = 8
 PLAIN = Settings(
@@ -115,7 +115,7 @@ def _cost(run: Run, store: Path) -> dict:
 def costs_of_networks(image_size: int = 224) -> tuple[pd.DataFrame, dict]:
     """`memory_costs` of every network in both precisions, one below the other."""
     tables = []
-    for backbone in tqdm(BACKBONES, desc="Networks"):
+    for backbone in tqdm(NETWORKS, desc="Networks"):
         model = build_feature_extractor(backbone, 2, pretrained=False)
         for precision in ("float32", "bfloat16"):
             table = memory_costs(model, image_size, precision)

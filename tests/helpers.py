@@ -34,7 +34,14 @@ def tiny_weights() -> dict[str, torch.Tensor]:
         return make_tiny().state_dict()
 
 
-TINY = Backbone(make_tiny, cut_tiny, tiny_weights, (0.5,) * 3, (0.5,) * 3)
+def tiny(pretrained: bool) -> nn.Module:
+    network = make_tiny()
+    if pretrained:
+        network.load_state_dict(tiny_weights())
+    return network
+
+
+TINY = Backbone(tiny, (0.5,) * 3, (0.5,) * 3, groups=cut_tiny)
 
 
 def coloured_patterns(per_class: int = 16, size: int = 32) -> Domain:

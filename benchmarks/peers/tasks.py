@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from labutils.data import Domain, load
 from labutils.data.splits import choose
-from labutils.networks.backbones import BACKBONES, fill
+from labutils.networks.backbones import BACKBONES
+from labutils.networks.cutting import cut
 
 BACKBONE = "efficientnet_lite0"
 WEIGHT_DECAY = 1e-4
@@ -116,9 +117,7 @@ class Bench:
         """
         backbone = BACKBONES[BACKBONE]
         torch.manual_seed(self.job.seed)
-        network = backbone.make()
-        fill(network, backbone.weights(), BACKBONE)
-        groups = backbone.cut(network)
+        groups = (backbone.groups or cut)(backbone.make(True))
         groups["head"] = nn.Linear(groups["head"][-1].in_features, len(self.domain.classes))
         return nn.Sequential(OrderedDict(groups))
 

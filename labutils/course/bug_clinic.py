@@ -38,7 +38,7 @@ def plain_network(
     dropout : float, default 0
         Share of features that the head drops in training mode.
     backbone : str, default "efficientnet_lite0"
-        A name in `BACKBONES`.
+        A name as `build_feature_extractor` takes it.
 
     Returns
     -------

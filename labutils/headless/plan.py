@@ -7,7 +7,8 @@ from pathlib import Path
 
 from labutils.experiments.comparisons import SCRATCH_RATES, augmentation_for
 from labutils.experiments.runs import Run, open_domain
-from labutils.networks.backbones import BACKBONES, build_feature_extractor
+from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.catalogue import find
 from labutils.runtime.devices import pick_device
 from labutils.training.settings import Settings
 
@@ -40,8 +41,7 @@ class Plan:
     @classmethod
     def from_arguments(cls, arguments) -> "Plan":
         """The plan for the arguments of ``solution.py``. Raises ValueError for what cannot work, before any training."""
-        if arguments.backbone not in BACKBONES:
-            build_feature_extractor(arguments.backbone)  # raises with the near matches
+        find(arguments.backbone)  # raises with the near matches
         device = str(pick_device(arguments.device))
         if isinstance(arguments.workers, int) and arguments.workers < 1:
             raise ValueError(f"--workers {arguments.workers}: at least 1 process is needed")

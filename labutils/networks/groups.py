@@ -1,5 +1,6 @@
 """The one idea of the lab: a network is a sequence of named layer groups, shallow to deep."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -28,6 +29,8 @@ class LayerGroups(nn.Sequential):
         BatchNorm normalises by its stored statistics in trainable groups too. Right for pretrained weights and
         small data: batch statistics would change what every later group sees at the first step. Wrong for
         random weights, whose stored statistics mean nothing; and so never in the head, which is new.
+    image_size : int, optional
+        Side in pixels of the only pictures that the network takes: `normalise` resizes others.
     """
 
     def __init__(
@@ -37,18 +40,21 @@ class LayerGroups(nn.Sequential):
         std: Sequence[float] = (0.5, 0.5, 0.5),
         backbone: str = "",
         stored_statistics: bool = False,
+        image_size: int | None = None,
     ):
         super().__init__()
         for name, group in groups.items():
             self.add_module(name, group)
         self.mean, self.std, self.backbone = tuple(mean), tuple(std), backbone
-        self.stored_statistics = stored_statistics
+        self.stored_statistics, self.image_size = stored_statistics, image_size
 
     def __getitem__(self, index):
         if not isinstance(index, slice):
             return super().__getitem__(index)
         groups = dict(list(self.named_groups())[index])
-        part = LayerGroups(groups, self.mean, self.std, self.backbone, self.stored_statistics)
+        part = LayerGroups(
+            groups, self.mean, self.std, self.backbone, self.stored_statistics, self.image_size
+        )
         part.training = self.training
         return part
 
@@ -93,13 +99,24 @@ class LayerGroups(nn.Sequential):
         return self
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Turn pixels 0..1, shape (N, 1 or 3, S, S), into what the stem expects, shape (N, 3, S, S)."""
+        """Turn pixels 0..1, shape (N, 1 or 3, S, S), into what the stem expects, shape (N, 3, S, S).
+
+        For a network of a fixed size, S is that one afterwards.
+        """
         mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        if self.image_size and images.shape[2:] != (self.image_size, self.image_size):
+            side = self.image_size
+            warnings.warn(
+                f"{self.backbone} takes pictures of {side} px only: yours, of {images.shape[-1]} px, are resized",
+                stacklevel=2,
+            )
+            images = nn.functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
         return (images - mean) / std  # one grey channel is broadcast to three
 
     def table(self, image_size: int = 128) -> list[dict]:
         """Rows for `summary`: group, parameters (count), state and output shape of one picture."""
         first = next(self.parameters())
+        image_size = self.image_size or image_size
         x = torch.zeros(1, 3, image_size, image_size, device=first.device, dtype=first.dtype)
         rows = []
         with inference(self):
@@ -117,6 +134,7 @@ class LayerGroups(nn.Sequential):
 
     def summary(self, image_size: int = 128) -> None:
         """Print the table of groups for square pictures of ``image_size`` pixels."""
+        image_size = self.image_size or image_size
         rows = self.table(image_size)
         print(f"{self.backbone or 'network'}, pictures of {image_size} × {image_size} px")
         print(f"{'group':<10}{'parameters':>12}  {'state':<11}output shape")
