@@ -59,7 +59,7 @@ def tiny_net(tiny_backbone):
     return make
 
 
-@pytest.fixture(params=["tiny", "mobilenet_v3_small"])
+@pytest.fixture(params=["tiny", "timm/test_efficientnet"])
 def any_net(request, tiny_backbone, tiny_domain):
     """As ``tiny_net``, for the tiny network and for a real one: each contract must hold for both."""
 

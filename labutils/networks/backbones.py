@@ -12,7 +12,7 @@ from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.networks.weights import WeightsError, load_file
 from labutils.runtime.checks import is_whole
-from labutils.runtime.seeds import seeded
+from labutils.runtime.seeds import default_seed, seeded
 
 __all__ = ["BACKBONES", "Backbone", "WeightsError", "build_feature_extractor", "load_backbone"]
 
@@ -27,7 +27,7 @@ def build_feature_extractor(
     pretrained: bool = True,
     weights: str | Path | None = None,
     dropout: float = 0.0,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> LayerGroups:
     """A pretrained network with every group frozen and a new, trainable head.
 
@@ -45,7 +45,7 @@ def build_feature_extractor(
         A ``.pth``, ``.pt`` or ``.safetensors`` file with weights of this network instead.
     dropout : float, default 0
         Share of features dropped before the new head while training, from 0 to below 1.
-    seed : int, default 0
+    seed : int, default 0, or the variable LAB_SEED
         Fixes the random weights; torch's own generator is left as it was.
 
     Returns
@@ -79,7 +79,7 @@ def build_feature_extractor(
         )
     if not (isinstance(dropout, Real) and 0 <= dropout < 1):
         raise ValueError(f"dropout={dropout!r} is out of range: use 0 up to, not including, 1")
-    with seeded(seed):
+    with seeded(default_seed() if seed is None else seed):
         model = load_backbone(backbone, pretrained=pretrained, weights=weights)
         model.head = new_head(model.head, num_classes, dropout)
     freeze_all_but(model, ("head",))
