@@ -27,10 +27,17 @@ def small_swin():
     return tv.SwinTransformer([4, 4], 16, [2, 2, 2, 2], [1, 2, 4, 8], [4, 4], stochastic_depth_prob=0.2)
 
 
+def small_vgg():
+    widths = [8, "M", 16, "M", 32, 32, "M", 32, 32, "M", 64, 64, "M"]
+    network = tv.VGG(tv.vgg.make_layers(widths), init_weights=False)
+    network.classifier = nn.Sequential(nn.Linear(64 * 49, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 10))
+    return network
+
+
 # How to make it, side of its pictures in pixels, and where one knows its groups from.
 NETWORKS = {
     "ResNet": (tv.resnet18, 64, {"stem": "conv1", "layer1": "layer1", "layer3": "layer3", "head": "fc"}),
-    "VGG": (lambda: tv.vgg11(init_weights=False), 64, {"stem": "features.0", "head": "classifier.6"}),
+    "VGG": (small_vgg, 64, {"stem": "features.0", "layer4": "classifier.0", "head": "classifier.3"}),
     "SqueezeNet": (tv.squeezenet1_1, 64, {"layer1": "features.3", "head": "classifier.1"}),
     "DenseNet": (tv.densenet121, 64, {"layer1": "features.denseblock1", "layer2": "features.transition1"}),
     "RegNet": (tv.regnet_y_400mf, 64, {"stem": "stem", "layer2": "trunk_output.block2"}),
