@@ -10,6 +10,7 @@ from labutils.data.splits import DataError
 
 MOST_BYTES = 2_000_000_000
 SMALLEST_SIZE, LARGEST_SIZE = 32, 512
+GREY = (128, 128, 128)  # about the mean of photographs, so near zero for the network
 
 
 def check_image_size(image_size: int) -> None:
@@ -45,12 +46,12 @@ def room_for(count: int, channels: int, image_size: int) -> Tensor:
     return torch.empty(count, channels, image_size, image_size, dtype=torch.uint8)
 
 
-def read_picture(file: Path, image_size: int) -> Tensor:
+def read_picture(file: Path, image_size: int, fit: str = "crop") -> Tensor:
     """Colour picture from a file, uint8 of shape (3, S, S); Pillow's errors on damaged files pass through."""
     with Image.open(file) as picture:
         # A large JPEG can be decoded at a half, a quarter or an eighth of its size, which is much faster.
         picture.draft(None, (2 * image_size, 2 * image_size))
-        return square(to_rgb(picture), image_size)
+        return square(to_rgb(picture), image_size, fit)
 
 
 def fault(name: str, error: Exception) -> str:
@@ -60,16 +61,30 @@ def fault(name: str, error: Exception) -> str:
     )
 
 
-def square(picture: Image.Image, image_size: int) -> Tensor:
-    """Scale the shorter side to ``image_size`` without aliasing and keep the centre; uint8 of shape (C, S, S)."""
-    side, (width, height) = min(picture.size), picture.size
-    left, top = (width - side) / 2, (height - side) / 2
+def square(picture: Image.Image, image_size: int, fit: str = "crop") -> Tensor:
+    """Scale without aliasing and fit into a square, uint8 of shape (C, S, S).
+
+    "crop" scales the shorter side and keeps the centre, "pad" scales the longer side and fills up with grey, "squash"
+    scales both sides.
+    """
+    width, height = picture.size
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        box, inner = (left, top, left + side, top + side), (image_size, image_size)
+    else:
+        longer = max(width, height) if fit == "pad" else None
+        box = (0, 0, width, height)
+        inner = tuple(max(1, round(side / (longer or side) * image_size)) for side in (width, height))
     # One direction at a time: which of both Pillow takes first, and so how it rounds, depends on its version.
     # The exported graph (labutils.deploy.onnx) repeats exactly this.
-    box = (left, 0, left + side, height)
-    narrow = picture.resize((image_size, height), Image.Resampling.BILINEAR, box)
-    box = (0, top, image_size, top + side)
-    return to_tensor(narrow.resize((image_size, image_size), Image.Resampling.BILINEAR, box))
+    narrow = picture.resize((inner[0], height), Image.Resampling.BILINEAR, (box[0], 0, box[2], height))
+    scaled = narrow.resize(inner, Image.Resampling.BILINEAR, (0, box[1], inner[0], box[3]))
+    if inner != (image_size, image_size):
+        whole = Image.new(picture.mode, (image_size, image_size), GREY[: len(picture.getbands())])
+        whole.paste(scaled, tuple((image_size - side) // 2 for side in inner))
+        scaled = whole
+    return to_tensor(scaled)
 
 
 def to_tensor(picture: Image.Image) -> Tensor:

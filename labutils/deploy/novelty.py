@@ -48,8 +48,8 @@ class Novelty(nn.Module):
         Returns
         -------
         Novelty
-            Of pictures like the validation pictures `FALSE_ALARMS` are called unfamiliar, or 1 / (N + 1) if that is
-            more. None with too few of them, where every class has one training picture, or if all features are equal.
+            Of pictures like the validation pictures `FALSE_ALARMS` are called unfamiliar, about as many with fewer than
+            49 of them. None with too few of them, where every class has one training picture, or if all features are equal.
         """
         from sklearn.covariance import LedoitWolf
 
@@ -65,12 +65,23 @@ class Novelty(nn.Module):
         novelty = cls(train.shape[1], len(known))
         novelty.whitening.copy_(whitening)
         novelty.centres.copy_(centres @ whitening)
-        distances = novelty(validation).sort().values
-        rank = math.ceil((1 - FALSE_ALARMS) * (len(distances) + 1))  # as in split conformal prediction
-        novelty.threshold.copy_(distances[min(rank, len(distances)) - 1])
+        novelty.threshold.fill_(_upper_bound(novelty(validation).double()))
         return novelty
 
     def forward(self, features: Tensor) -> Tensor:
         """Distance from the nearest class, shape (N,)."""
         whitened = F.normalize(features, dim=1) @ self.whitening
         return (whitened[:, None] - self.centres).square().sum(2).amin(1).sqrt()
+
+
+def _upper_bound(distances: Tensor) -> float:
+    """What one more distance of the same kind exceeds in `FALSE_ALARMS` of all cases."""
+    from scipy.stats import t
+
+    count, ordered = len(distances), distances.sort().values
+    rank = math.ceil((1 - FALSE_ALARMS) * (count + 1))  # as in split conformal prediction
+    if rank <= count:
+        return float(ordered[rank - 1])
+    # Too few for that: where the next one of a normal distribution lies, but not below what was seen.
+    further = t.ppf(1 - FALSE_ALARMS, count - 1) * math.sqrt(1 + 1 / count)
+    return max(float(ordered[-1]), float(distances.mean() + further * distances.std()))

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from labutils.data.decoding import GREY
 from labutils.deploy.classifier import Classifier
 from labutils.deploy.pictures import to_grey
 from labutils.networks.groups import inference
@@ -27,11 +28,11 @@ class Graph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         preparation = self.classifier.preparation
-        pixels = scaled(images, preparation.image_size)
+        pixels = scaled(images, preparation.image_size, preparation.fit)
         return self.classifier(to_grey(pixels) if preparation.channels == 1 else pixels)
 
 
-def scaled(images: Tensor, size: int) -> Tensor:
+def scaled(images: Tensor, size: int, fit: str = "crop") -> Tensor:
     """What `labutils.data.decoding.square` does with Pillow, to the last bit, as operations that a graph can hold.
 
     Parameters
@@ -39,27 +40,44 @@ def scaled(images: Tensor, size: int) -> Tensor:
     images : Tensor of uint8, shape (N, H, W, C)
     size : int
         Side of the result.
+    fit : {"crop", "pad", "squash"}
 
     Returns
     -------
     Tensor of uint8, shape (N, C, size, size)
     """
-    height, width = (torch.scalar_tensor(side, dtype=torch.float64) for side in images.shape[1:3])
-    side = torch.minimum(height, width)
-    across = _weights(images.shape[2], (width - side) / 2, side, size)
-    down = _weights(images.shape[1], (height - side) / 2, side, size)
+    sides = [torch.scalar_tensor(side, dtype=torch.float64) for side in images.shape[1:3]]
+    used = torch.minimum(*sides) if fit == "crop" else None  # of each side; all of it by default
+    longer = torch.maximum(*sides) if fit == "pad" else None
+    weights, filled = [], []
+    for side, length in zip(sides, images.shape[1:3], strict=True):
+        count = torch.tensor(size, dtype=torch.float64)
+        if longer is not None:
+            count = torch.round(side / longer * size).clamp(min=1)
+        extent = side if used is None else used
+        along = _weights(length, (side - extent) / 2, extent, count, size)
+        weights.append(along)
+        filled.append(along.sum(1) > 0)
+    down, across = weights
     pixels = images.permute(0, 3, 1, 2).double()  # whole numbers up to 2**53 are exact
     pixels = torch.floor(pixels @ across.T / FIXED_POINT + 0.5)
-    return torch.floor(down @ pixels / FIXED_POINT + 0.5).clamp(0, 255).byte()
+    pixels = torch.floor(down @ pixels / FIXED_POINT + 0.5).clamp(0, 255)
+    return torch.where(filled[0][:, None] & filled[1], pixels, float(GREY[0])).byte()
 
 
-def _weights(length: int, start: Tensor, extent: Tensor, size: int) -> Tensor:
-    """How much each of ``length`` pixels adds to each of ``size``: a triangle as wide as two new pixels, or two old ones."""
-    scale = extent / size
-    middle = start + (torch.arange(size, dtype=torch.float64) + 0.5) * scale
+def _weights(length: int, start: Tensor, extent: Tensor, count: Tensor, size: int) -> Tensor:
+    """How much each of ``length`` pixels adds to each of ``size``, of which the middle ``count`` are filled.
+
+    A triangle as wide as two new pixels, or as two old ones if these are larger.
+    """
+    scale = extent / count
+    new = torch.arange(size, dtype=torch.float64) - torch.floor((size - count) / 2)
+    middle = start + (new + 0.5) * scale
     place = torch.arange(length, dtype=torch.float64) + 0.5
     weights = (1 - (place - middle[:, None]).abs() / scale.clamp(min=1)).clamp(min=0)
-    return torch.floor(weights / weights.sum(1, keepdim=True) * FIXED_POINT + 0.5)
+    inside = ((new >= 0) & (new < count))[:, None]
+    shares = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
+    return torch.where(inside, torch.floor(shares * FIXED_POINT + 0.5), 0.0)
 
 
 def to_onnx(classifier: Classifier, path: str | Path) -> Path:

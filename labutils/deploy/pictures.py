@@ -28,17 +28,20 @@ class Preparation:
         Side of the square pictures in pixels.
     channels : {1, 3}
         1 when it was trained on grey pictures: colour is then turned to grey.
+    fit : {"crop", "pad", "squash"}
+        See `square`.
     """
 
     image_size: int
     channels: int = 3
+    fit: str = "crop"
 
     def __call__(self, picture: Path | Image.Image) -> Tensor:
         """Bytes of shape (channels, S, S); Pillow's errors on damaged files pass through."""
         if isinstance(picture, Path):
-            pixels = read_picture(picture, self.image_size)
+            pixels = read_picture(picture, self.image_size, self.fit)
         else:
-            pixels = square(to_rgb(picture), self.image_size)
+            pixels = square(to_rgb(picture), self.image_size, self.fit)
         return to_grey(pixels) if self.channels == 1 else pixels
 
 

@@ -29,11 +29,12 @@ def graph(classifier, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(32, 32), (31, 45), (40, 400), (200, 120), (120, 200), (333, 100), (1, 7)])
-@pytest.mark.parametrize("side", [32, 128])
-def test_scaling_equals_pillow_to_the_last_bit(size, side):
+@pytest.mark.parametrize("side", [32, 75])
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_scaling_equals_pillow_to_the_last_bit(size, side, fit):
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    expected = square(Image.fromarray(pixels), side)
-    assert torch.equal(scaled(torch.from_numpy(pixels)[None], side)[0], expected)
+    expected = square(Image.fromarray(pixels), side, fit)
+    assert torch.equal(scaled(torch.from_numpy(pixels)[None], side, fit)[0], expected)
 
 
 def test_grey_equals_pillow():
@@ -54,6 +55,7 @@ def test_any_size_of_grey_pictures_and_whether_familiar(
     monkeypatch.setattr("labutils.deploy.novelty.FEWEST", 5)
     grey = replace(tiny_domain, images=tiny_domain.images[:, :1])
     packed = pack(with_statistics(tiny_net(), tiny_domain.images[:16]), grey)
+    packed.preparation = replace(packed.preparation, fit="pad")
     session = onnxruntime.InferenceSession(to_onnx(packed, tmp_path / "g.onnx"))
     for picture in (photograph(70, 40), photograph(32, 32), photograph(20, 100), Image.new("RGB", (50, 50))):
         probabilities, unfamiliar = session.run(None, {"images": np.asarray(picture)[None]})
