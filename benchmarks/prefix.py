@@ -41,7 +41,12 @@ def main() -> None:
     parser.add_argument("--image-sizes", type=int, nargs="+", default=[64, 96, 128, 224], help="in pixels")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="computing threads")
     parser.add_argument("--jobs", type=int, nargs="+", default=[100, 500, 2000], help="pictures to gain on")
-    parser.add_argument("--pictures", type=int, default=96, help="pictures filled in each turn")
+    parser.add_argument(
+        "--pictures",
+        type=int,
+        default=96,
+        help="of 128 px, filled in each turn; as many pixels in other sizes",
+    )
     parser.add_argument("--rounds", type=int, default=7, help="turns of each way after one to warm up")
     parser.add_argument("--quick", action="store_true", help="one network at 64 px, 2 rounds")
     arguments = parser.parse_args()
@@ -59,7 +64,7 @@ def main() -> None:
     cells = list(product(arguments.threads, arguments.networks, arguments.image_sizes))
     for threads, name, size in tqdm([cell for cell in cells if cell not in rows], unit="cell"):
         torch.set_num_threads(threads)
-        domain = load("solar", size).labelled(arguments.pictures, seed=0)
+        domain = load("solar", size).labelled(round(arguments.pictures * (128 / size) ** 2), seed=0)
         row = measure(name, domain, arguments.rounds)
         rows[threads, name, size] = {"threads": threads, **row, **gains(row, arguments.jobs)}
         with PARTIAL.open("a") as file:

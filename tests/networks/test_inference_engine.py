@@ -57,10 +57,10 @@ class PictureDependent(nn.Module):
 
 
 class BatchDependent(nn.Module):
-    """What BatchNorm does without stored statistics."""
+    """As BatchNorm without stored statistics: what a picture gives depends on those beside it."""
 
     def forward(self, x):
-        return nn.functional.batch_norm(x, None, None, training=True)
+        return x - x.mean(0, keepdim=True)
 
 
 def convolutions() -> nn.Module:
@@ -159,10 +159,14 @@ def test_hooks_are_called():
     assert len(seen) == 2
 
 
-def test_torch_is_left_as_it_was():
-    seed, attention = torch.random.get_rng_state(), torch.backends.mha.get_fastpath_enabled()
-    net = prepared(Attention)
-    torch.random.set_rng_state(seed)
-    fastest(net, torch.zeros(3, 3, 32, 32))
-    assert torch.equal(torch.random.get_rng_state(), seed)
-    assert torch.backends.mha.get_fastpath_enabled() == attention
+@pytest.mark.parametrize("fast_attention", [True, False])
+def test_torch_is_left_as_it_was(fast_attention):
+    net, images = prepared(Attention), pictures(3)
+    generator, before = torch.random.get_rng_state(), torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(fast_attention)
+        fastest(net, images)
+        assert torch.backends.mha.get_fastpath_enabled() == fast_attention
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+    assert torch.equal(torch.random.get_rng_state(), generator)
