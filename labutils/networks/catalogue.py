@@ -95,7 +95,7 @@ def find(name: str) -> Backbone:
 
 @cache
 def _say_once(name: str) -> None:
-    warnings.warn(f"{name} is torchvision's; timm's is called timm/{name}", stacklevel=4)
+    warnings.warn(f"{name} is torchvision's; timm's is called timm/{name}", stacklevel=5)
 
 
 def _unknown(name: object) -> str:

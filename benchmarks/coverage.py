@@ -1,0 +1,201 @@
+"""Which classifiers of torchvision and timm the lab can cut, train, cache and export; interrupted, it goes on where it was.
+
+python benchmarks/coverage.py           every torchvision classifier and the smallest member of each timm family
+python benchmarks/coverage.py --all     cut or not, for all timm networks of fewer than 100 million parameters
+
+Every network is tried in a process of its own, within a time and a memory limit. Weights are random.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import torch
+from provenance import RESULTS, provenance
+from tqdm import tqdm
+
+from labutils import (
+    Domain,
+    LayerGroups,
+    Settings,
+    build_feature_extractor,
+    fit,
+    load_backbone,
+    partial_finetune,
+)
+from labutils.networks.catalogue import find, torchvision_names
+from labutils.runtime.files import read_json, write_json
+from labutils.runtime.seeds import seeded
+
+MINUTES, GIGABYTES, LARGEST = 10, 24, 100e6
+SIZES = Path("outputs/coverage_sizes.json")
+ROUNDING = 1e-4  # of the largest output: what another order of adding up may change
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--all", action="store_true", help="structure alone, of all timm networks")
+    parser.add_argument("--one", help="try this one and print its row as JSON")
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(structure(arguments.one) if arguments.all else everything(arguments.one)))
+        return
+    sizes = timm_sizes()
+    if arguments.all:
+        names = [f"timm/{name}" for name, (_, size) in sizes.items() if size < LARGEST]
+    else:
+        names = [f"torchvision/{name}" for name in torchvision_names()] + smallest_of_each_family(sizes)
+    table = RESULTS / ("coverage_all.csv" if arguments.all else "coverage.csv")
+    done = set(pd.read_csv(table)["network"]) if table.exists() else set()
+    write_json(table.with_suffix(".json"), provenance() | {"conditions": {"names": len(names)}})
+    for name in tqdm([name for name in names if name not in done], desc="Networks"):
+        row = {"network": name} | tried(name, arguments.all)
+        pd.DataFrame([row]).reindex(columns=COLUMNS).to_csv(
+            table, mode="a", header=not table.exists(), index=False
+        )
+
+
+COLUMNS = (
+    "network family million_parameters cut groups largest_group bit_equal frozen_stays trained_moves cached_equal "
+    "onnx_equal why"
+).split()
+
+
+def timm_sizes() -> dict[str, tuple[str, int]]:
+    """Family and parameters of every timm network, from its structure alone."""
+    import timm
+
+    known = read_json(SIZES) or {}
+    families = {name: module for module in timm.list_modules() for name in timm.list_models(module=module)}
+    for name in tqdm([name for name in families if name not in known], desc="Sizes"):
+        try:
+            with torch.device("meta"):
+                network = timm.create_model(name)
+            known[name] = families[name], sum(weight.numel() for weight in network.parameters())
+        except Exception as error:  # some read numbers while they are made
+            print(f"{name}: {error}"[:200])
+            known[name] = families[name], 0
+        if len(known) % 50 == 0:
+            write_json(SIZES, known)
+    write_json(SIZES, known)
+    return known
+
+
+def smallest_of_each_family(sizes: dict[str, tuple[str, int]]) -> list[str]:
+    smallest = {}
+    for name, (family, size) in sizes.items():
+        # timm's networks for its own tests, with a handful of channels, say little of the family.
+        if size and not name.startswith("test_") and size < sizes.get(smallest.get(family), ("", 1e12))[1]:
+            smallest[family] = name
+    return [f"timm/{name}" for name in smallest.values()]
+
+
+def tried(name: str, structure_only: bool) -> dict:
+    """The row of a network, made in a process of its own."""
+    command = [sys.executable, __file__, "--one", name, *(["--all"] if structure_only else [])]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES)
+        return json.loads(answer.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        return {"why": f"more than {MINUTES} minutes"}
+    except (IndexError, json.JSONDecodeError):
+        return {"why": (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1][:300]}
+
+
+def structure(name: str) -> dict:
+    """Cut or not and why, and whether the groups answer as the network does."""
+    resource.setrlimit(resource.RLIMIT_AS, (int(GIGABYTES * 1e9),) * 2)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    row = {"cut": False}
+    try:
+        backbone = find(name)
+        with seeded(0):
+            network = backbone.make(False).eval()
+        row["family"] = type(network).__module__.rpartition(".")[2]
+        row["million_parameters"] = round(sum(w.numel() for w in network.parameters()) / 1e6, 2)
+        with seeded(0):
+            net = load_backbone(name, pretrained=False).eval()
+        sizes = [sum(weight.numel() for weight in group.parameters()) for group in net[:-1]]
+        pictures = torch.rand(2, 3, backbone.size, backbone.size)
+        with torch.no_grad():
+            equal = torch.equal(network(pictures), net(pictures))
+        row |= {"cut": True, "groups": len(net), "largest_group": round(max(sizes) / max(sum(sizes), 1), 3)}
+        row["bit_equal"] = equal
+    except Exception as error:
+        row["why"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    return row
+
+
+def everything(name: str) -> dict:
+    """`structure`, a step with a frozen prefix, the same step from cached activations, and the graph in ONNX."""
+    row = structure(name)
+    if not row["cut"]:
+        return row
+    for attempt in (step, onnx):
+        try:
+            row |= attempt(name)
+        except Exception as error:
+            row["why"] = f"{attempt.__name__}: {type(error).__name__}: {error}".splitlines()[0][:300]
+    return row
+
+
+def step(name: str) -> dict:
+    side, ids = find(name).size, torch.arange(8)
+    images = torch.randint(
+        256, (8, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    domain = Domain("noise", images, ids % 2, ("a", "b"), ids[:4], ids[4:6], ids[6:], "made up")
+    outcomes, moved = [], set()
+    for limit in (1.0, 0.0):
+        net = build_feature_extractor(name, 2, pretrained=False)
+        net.stored_statistics = True
+        stages = partial_finetune(net, 2, epochs=1)
+        before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
+        settings = Settings(epochs=1, batch_size=4, cache_limit_gb=limit, keep_best=False, device="cpu")
+        outcomes.append(float(fit(net, domain, settings, stages)["train_loss"].iloc[-1]))
+        moved = {
+            key.split(".")[0]
+            for key, tensor in net.state_dict().items()
+            if not torch.equal(tensor, before[key])
+        }
+    return {
+        "frozen_stays": moved <= {"layer4", "head"},
+        "trained_moves": moved == {"layer4", "head"},
+        "cached_equal": abs(outcomes[0] - outcomes[1]) <= ROUNDING * max(1, abs(outcomes[1])),
+    }
+
+
+def onnx(name: str) -> dict:
+    import onnxruntime
+
+    net: LayerGroups = build_feature_extractor(name, 2, pretrained=False).eval().requires_grad_(False)
+    pictures = torch.rand(3, 3, find(name).size, find(name).size)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "net.onnx")
+        torch.onnx.export(
+            net,
+            (pictures[:2],),
+            path,
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            dynamo=True,
+            verbose=False,
+        )
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        answer = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: pictures.numpy()})[0])
+    expected = net(pictures)
+    return {
+        "onnx_equal": bool((answer - expected).abs().max() <= ROUNDING * expected.abs().max().clamp(min=1))
+    }
+
+
+if __name__ == "__main__":
+    main()
