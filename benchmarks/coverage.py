@@ -1,6 +1,6 @@
 """Which classifiers of torchvision and timm the lab can cut, train, cache and export; interrupted, it goes on where it was.
 
-python benchmarks/coverage.py           every torchvision classifier and the smallest member of each timm family
+python benchmarks/coverage.py           every torchvision classifier and a small member of each timm family
 python benchmarks/coverage.py --all     cut or not, for all timm networks of fewer than 100 million parameters
 
 Every network is tried in a process of its own, within a time and a memory limit. Weights are random.
@@ -34,6 +34,7 @@ from labutils.runtime.files import read_json, write_json
 from labutils.runtime.seeds import seeded
 
 MINUTES, GIGABYTES, LARGEST = 10, 24, 100e6
+SMALL = ("atto", "femto", "nano", "pico", "xx", "tiny", "_t0", "_s0", "_b0", "_m0", "mini", "small", "lite0")
 SIZES = Path("outputs/coverage_sizes.json")
 ROUNDING = 1e-4  # of the largest output: what another order of adding up may change
 
@@ -48,11 +49,11 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(structure(arguments.one) if arguments.all else everything(arguments.one)))
         return
-    sizes = timm_sizes()
     if arguments.all:
-        names = [f"timm/{name}" for name, (_, size) in sizes.items() if size < LARGEST]
+        known = sizes([name for names in families().values() for name in names])
+        names = [f"timm/{name}" for name, size in known.items() if size < LARGEST]
     else:
-        names = [f"torchvision/{name}" for name in torchvision_names()] + smallest_of_each_family(sizes)
+        names = small_ones() + [f"torchvision/{name}" for name in torchvision_names()]
     table = RESULTS / ("coverage_all.csv" if arguments.all else "coverage.csv")
     done = set(pd.read_csv(table)["network"]) if table.exists() else set()
     write_json(table.with_suffix(".json"), provenance() | {"conditions": {"names": len(names)}})
@@ -69,33 +70,41 @@ COLUMNS = (
 ).split()
 
 
-def timm_sizes() -> dict[str, tuple[str, int]]:
-    """Family and parameters of every timm network, from its structure alone."""
+def families() -> dict[str, list[str]]:
+    """Families of timm, and their networks in the order of their names."""
+    import timm
+
+    # timm's networks for its own tests, with a handful of channels, say little of their family.
+    names = {family: timm.list_models(module=family) for family in timm.list_modules()}
+    return {family: own for family, all_ in names.items() if (own := [n for n in all_ if n[:5] != "test_"])}
+
+
+def sizes(names: list[str]) -> dict[str, int]:
+    """Parameters of timm's networks, from their structure alone; 0 where that does not work."""
     import timm
 
     known = read_json(SIZES) or {}
-    families = {name: module for module in timm.list_modules() for name in timm.list_models(module=module)}
-    for name in tqdm([name for name in families if name not in known], desc="Sizes"):
+    for name in tqdm([name for name in names if name not in known], desc="Sizes"):
         try:
             with torch.device("meta"):
-                network = timm.create_model(name)
-            known[name] = families[name], sum(weight.numel() for weight in network.parameters())
+                known[name] = sum(weight.numel() for weight in timm.create_model(name).parameters())
         except Exception as error:  # some read numbers while they are made
             print(f"{name}: {error}"[:200])
-            known[name] = families[name], 0
-        if len(known) % 50 == 0:
+            known[name] = 0
+        if len(known) % 20 == 0:
             write_json(SIZES, known)
     write_json(SIZES, known)
     return known
 
 
-def smallest_of_each_family(sizes: dict[str, tuple[str, int]]) -> list[str]:
-    smallest = {}
-    for name, (family, size) in sizes.items():
-        # timm's networks for its own tests, with a handful of channels, say little of the family.
-        if size and not name.startswith("test_") and size < sizes.get(smallest.get(family), ("", 1e12))[1]:
-            smallest[family] = name
-    return [f"timm/{name}" for name in smallest.values()]
+def small_ones() -> list[str]:
+    """The smallest of the three first networks of every family, those called tiny or the like before all others."""
+    few = {
+        family: sorted(names, key=lambda name: not any(word in name for word in SMALL))[:3]
+        for family, names in families().items()
+    }
+    known = sizes([name for names in few.values() for name in names])
+    return [f"timm/{min(names, key=lambda name: known[name] or LARGEST)}" for names in few.values()]
 
 
 def tried(name: str, structure_only: bool) -> dict:
