@@ -11,6 +11,7 @@ from torch import nn
 
 import labutils as lab
 from labutils.deploy import open_classifier, pack, save, save_classifier
+from labutils.runtime.files import PROJECT
 
 HEADS = {
     "linear": nn.Linear(16, CLASSES),
@@ -87,6 +88,15 @@ def test_adapters_are_merged_and_the_network_stays_as_it_was(trained, tiny_domai
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_real_network_comes_back_whatever_order_it_was_trained_in(order, tiny_domain, tmp_path):
+    model = lab.build_feature_extractor(num_classes=CLASSES).to(memory_format=order)
+    packed = pack(model, tiny_domain)
+    again = open_classifier(save_classifier(packed, tmp_path / "network.safetensors"))
+    assert torch.equal(again.probabilities(tiny_domain.images), packed.probabilities(tiny_domain.images))
+
+
+@pytest.mark.slow
 def test_another_process_gives_the_same_answers(tiny_domain, tmp_path, photograph):
     model = with_statistics(lab.build_feature_extractor(num_classes=CLASSES), tiny_domain.images[:8])
     path = save(model, tiny_domain, tmp_path / "network.safetensors")
@@ -96,7 +106,9 @@ def test_another_process_gives_the_same_answers(tiny_domain, tmp_path, photograp
         f"import torch, labutils as lab; torch.set_num_threads(1); c = lab.open_classifier({str(path)!r}); "
         f"print(c.predict({str(tmp_path)!r}, top=3).to_json(double_precision=15))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT
+    )
     assert done.stdout.strip() == open_classifier(path).predict(tmp_path, top=3).to_json(double_precision=15)
 
 

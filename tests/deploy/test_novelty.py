@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from labutils.deploy import pack
-from labutils.deploy.novelty import FALSE_ALARMS, Novelty
+from labutils.deploy.novelty import FALSE_ALARMS, Novelty, upper_bound
 
 
 def features(count: int, classes: int = 3, width: int = 20, seed: int = 0):
@@ -24,6 +24,14 @@ def test_false_alarms_are_as_rare_as_promised():
         "a class that was not there"
     )
     assert (novelty(-train) > novelty.threshold).all()
+
+
+@pytest.mark.parametrize("count", [10, 20, 100])
+def test_few_validation_pictures_promise_as_much(count):
+    draws = torch.randn(500, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    bounds = torch.tensor([upper_bound(each) for each in draws], dtype=torch.float64)
+    alarms = (1 - torch.special.ndtr(bounds)).mean()  # of ever more pictures of the same kind
+    assert FALSE_ALARMS / 3 < alarms < 1.2 * FALSE_ALARMS, "the largest of ten alone would give 1 in 11"
 
 
 def test_distances_are_those_of_mahalanobis():
