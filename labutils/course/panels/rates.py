@@ -135,7 +135,7 @@ def rate_panel(
 
 @lru_cache(maxsize=4)
 def _heat_map(groups: tuple[int, ...], decays: tuple[float, ...], accuracy: tuple[float, ...]) -> np.ndarray:
-    """The surface with its numbers as pixels of the whole figure: drawn once, for its fifty texts take longest of all."""
+    """The surface with its numbers as pixels of the whole figure: drawn once, for its many texts take longest of all."""
     figure = Figure(figsize=SIZE, dpi=DOTS)
     ax, values = figure.add_axes(HEAT_MAP), np.reshape(accuracy, (len(groups), len(decays)))
     ax.imshow(values, cmap="viridis", aspect="auto", origin="lower")
