@@ -49,8 +49,8 @@ def provenance(name: str) -> str:
     conditions = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in origin["conditions"].items())
     seeds = origin["seeds"]
     commit = origin["commit"].replace("-dirty", " with uncommitted changes")
-    told = (
+    text = (
         f"Measured beforehand, not in this notebook: {conditions}; seeds {seeds[0]} to {seeds[-1]}; {origin['device']}; "
         f"torch {origin['versions']['torch']}; commit {commit}; {origin['date']}."
     )
-    return textwrap.fill(told, 100, break_on_hyphens=False)  # what JupyterLab shows without breaking a word
+    return textwrap.fill(text, 100, break_on_hyphens=False)  # what JupyterLab shows without breaking a word

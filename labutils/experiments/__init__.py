@@ -27,7 +27,7 @@ from labutils.experiments.surgical_finetuning import (
     BLOCKS,
     adapt,
     at_best_rate,
-    glimpse,
+    evaluation_subset,
     shifted,
     surgical_experiment,
     train_source,

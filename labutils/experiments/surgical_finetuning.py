@@ -68,7 +68,7 @@ def shifted(domain: Domain, shift: str) -> Domain:
     return replace(domain, name=f"{domain.name}, {shift}", images=SHIFTS[shift](domain.images))
 
 
-def glimpse(domain: Domain, looked_at: int) -> Domain:
+def evaluation_subset(domain: Domain, looked_at: int) -> Domain:
     """The same domain with at most so many validation and test pictures, spread evenly: ids may be sorted by class."""
 
     def spread(ids: torch.Tensor) -> torch.Tensor:
@@ -159,7 +159,7 @@ def surgical_experiment(
         test_accuracy (of the adapted network, on shifted pictures).
     """
     opened = open_domain(domain, image_size)
-    opened = glimpse(opened, looked_at)
+    opened = evaluation_subset(opened, looked_at)
     told = (
         opened.fingerprint,
         backbone,

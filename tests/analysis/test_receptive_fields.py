@@ -108,5 +108,5 @@ def test_fields_of_the_default_network():
 
     model = load_backbone("efficientnet_lite0", pretrained=False)
     # By the rule size + (kernel - 1) * stride, layer by layer.
-    sizes = {"stem": 3, "layer1": 7, "layer2": 19, "layer3": 67, "layer4": 147}
-    assert {name: receptive_field(model, name).size for name in sizes} == sizes
+    sizes = {"stem": 7, "layer1": 19, "layer2": 67, "layer3": 339}
+    assert {name: receptive_field(model, name, 384).size for name in sizes} == sizes

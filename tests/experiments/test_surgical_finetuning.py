@@ -13,7 +13,7 @@ from labutils.experiments.surgical_finetuning import (
     adapt,
     at_best_rate,
     blurred,
-    glimpse,
+    evaluation_subset,
     inverted,
     shifted,
     surgical_experiment,
@@ -35,14 +35,14 @@ def test_a_shift_changes_the_pictures_and_nothing_else(tiny_domain, shift):
         assert torch.equal(getattr(after, split), getattr(tiny_domain, split))
 
 
-def test_a_glimpse_sees_all_classes_of_sorted_pictures(tiny_domain):
+def test_a_subset_for_evaluation_sees_all_classes_of_sorted_pictures(tiny_domain):
     order = tiny_domain.labels[tiny_domain.test].argsort()
     by_class = replace(tiny_domain, test=tiny_domain.test[order])
-    few = glimpse(by_class, 3)
+    few = evaluation_subset(by_class, 3)
     assert len(few.test) == len(few.validation) == 3
     assert few.labels[few.test].tolist() == [0, 1, 2]
     assert set(few.test.tolist()) <= set(tiny_domain.test.tolist())
-    assert torch.equal(glimpse(by_class, 1000).test, by_class.test)
+    assert torch.equal(evaluation_subset(by_class, 1000).test, by_class.test)
     assert torch.equal(few.train, tiny_domain.train)
 
 

@@ -10,7 +10,7 @@ from labutils.training.optimizers import discriminative_lr_optimizer
 
 
 def decay_for_the_stem(answer: float) -> None:
-    """The decay that leads from a head rate of 1e-3 to a stem rate of 1e-5 over the nine groups of the network."""
+    """The decay that leads from a head rate of 1e-3 to a stem rate of 1e-5 over the six groups of the network."""
     steps, ratio = len(build_feature_extractor()) - 1, 1e-3 / 1e-5
     right = ratio ** (1 / steps)
     verdict(
@@ -20,7 +20,7 @@ def decay_for_the_stem(answer: float) -> None:
         [
             (
                 lambda decay: math.isclose(decay, ratio ** (1 / (steps + 1)), rel_tol=0.003),
-                "Nine groups, but from the first to the last of them there are only eight steps.",
+                "Six groups, but from the first to the last of them there are only five steps.",
             ),
             (
                 ratio,
@@ -87,7 +87,7 @@ def stem_first(answer: torch.optim.Optimizer) -> None:
                 "Its parameter groups have no names: make it with discriminative_lr_optimizer.",
             ),
         ],
-        "Compare [group['lr'] for group in answer.param_groups] with 1e-3 / 3**k for k = 0 … 7, and 1e-3 for the head.",
+        "Compare [group['lr'] for group in answer.param_groups] with 1e-3 / 3**k for k = 0 … 4, and 1e-3 for the head.",
     )
 
 

@@ -13,13 +13,16 @@ from labutils.networks.freezing import block
 from labutils.training.stages import Stage
 
 SHARE = 0.99
-BLOCK, EPOCHS, RATE = ("layer3", "layer5"), 6, 3e-4
+BLOCK, EPOCHS, RATE = ("layer1", "layer3"), 6, 3e-4
 
 
 @lru_cache(maxsize=1)
 def _least_groups() -> int:
     """The least n with which at least 99 % of ResNet-50's parameters are trained."""
-    counts = [row["parameters"] for row in build_feature_extractor("resnet50", pretrained=False).table(64)]
+    counts = [
+        row["parameters"]
+        for row in build_feature_extractor("torchvision/resnet50", pretrained=False).table(64)
+    ]
     return next(n for n in range(1, len(counts) + 1) if sum(counts[-n:]) >= SHARE * sum(counts))
 
 
@@ -60,7 +63,7 @@ def _wanted() -> tuple[str, ...]:
 
 
 def block_in_the_middle(answer: Any) -> None:
-    """2: a plan for layer3 to layer5 alone, 6 epochs at 3e-4."""
+    """2: a plan for layer1 to layer3 alone, 6 epochs at 3e-4."""
     wanted = _wanted()
 
     def groups(answer: Any) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ def block_in_the_middle(answer: Any) -> None:
                 f"The right groups. Now look at epochs ({EPOCHS}) and base_lr ({RATE:g}).",
             ),
         ],
-        "Give what partial_finetune returns: a tuple of stages, for the block from layer3 to layer5 without the head.",
+        "Give what partial_finetune returns: a tuple of stages, for the block from layer1 to layer3 without the head.",
     )
 
 

@@ -33,7 +33,7 @@ def first_to_see_the_picture(answer: str) -> None:
                 f"Its units see less than {NEEDED} pixels. Compare the sizes that were printed, not the strides.",
             ),
             (
-                "layer7",
+                "layer4",
                 "That group averages over the picture, but a unit can see all of it long before anything is averaged.",
             ),
             (
@@ -61,7 +61,7 @@ def partly_trained(answer: int) -> None:
     verdict(
         answer,
         lambda count: int(count) == right,
-        f"Two blocks with {right - head:,} parameters, and a head with {head:,}.",
+        f"A group with {right - head:,} parameters, and a head with {head:,}.",
         [
             (
                 lambda count: int(count) == of_textures,
@@ -70,11 +70,11 @@ def partly_trained(answer: int) -> None:
             (lambda count: int(count) == head, "That is the head alone, so it is feature extraction."),
             (
                 lambda count: int(count) == right - head,
-                "The head is trained as well: it is the first of the last three groups.",
+                "The head is trained as well: it is the first of the last two groups.",
             ),
             (
-                lambda count: int(count) == _trained(replace(PARTIAL, groups=4), 10),
-                "Three groups, counted from the head: the head is one of them.",
+                lambda count: int(count) == _trained(replace(PARTIAL, groups=PARTIAL.groups + 1), 10),
+                "Two groups, counted from the head: the head is one of them.",
             ),
             (lambda count: int(count) == everything, "That is every parameter, so it is full fine-tuning."),
         ],
@@ -89,7 +89,7 @@ def _trained(strategy: Strategy, classes: int) -> int:
 
 
 def unseen_by_cka(answer: torch.Tensor) -> None:
-    """Other numbers than layer7's features of the texture validation pictures, with a CKA of 1 to them."""
+    """Other numbers than layer4's features of the texture validation pictures, with a CKA of 1 to them."""
     count, alike, same, mixed = len(load("textures", image_size=64).validation), 0.0, False, False
     if isinstance(answer, torch.Tensor) and answer.ndim == 2 and len(answer) == count:
         answer, features = answer.detach().float().cpu(), _features_of_textures()
@@ -129,4 +129,4 @@ def unseen_by_cka(answer: torch.Tensor) -> None:
 @lru_cache(maxsize=1)
 def _features_of_textures() -> torch.Tensor:
     textures = load("textures", image_size=64)
-    return group_features(build_feature_extractor(), textures.images[textures.validation])["layer7"]
+    return group_features(build_feature_extractor(), textures.images[textures.validation])["layer4"]

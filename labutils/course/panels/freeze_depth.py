@@ -17,10 +17,10 @@ from labutils.course.panels.panel import (
     Panel,
     check_range,
     draw_curve,
-    groups_told,
-    interval_told,
+    groups_text,
+    interval_text,
     legend_below,
-    live_told,
+    live_text,
     pixels_of,
     titled,
 )
@@ -86,13 +86,13 @@ def freeze_depth_panel(
             "trained parameters": [f"{row['parameters']:,}"],
             "activations to keep": [f"{row['kept_mb']:.1f} MB a batch"],
             "estimated step": [f"{row['step_ms']:.0f} ms"],
-            "test accuracy measured beforehand": [interval_told(seen)],
+            "test accuracy measured beforehand": [interval_text(seen)],
         }
     )
     share = row["parameters"] / depths["parameters"].iloc[-1]
     sentence = (
-        f"{groups_told(trained_groups)} of {len(names)} trained, from {row['first_trained']} on: {row['parameters']:,} parameters ({share:.1%}). "
-        f"Test accuracy measured beforehand: {interval_told(seen)}. {live_told(live, points)}"
+        f"{groups_text(trained_groups)} of {len(names)} trained, from {row['first_trained']} on: {row['parameters']:,} parameters ({share:.1%}). "
+        f"Test accuracy measured beforehand: {interval_text(seen)}. {live_text(live, points)}"
     )
     return Panel(figure, table, sentence)
 

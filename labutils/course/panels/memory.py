@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from labutils.analysis.training_memory import largest_batch, training_memory
-from labutils.course.panels.panel import DOTS, Panel, check_range, groups_told, titled
+from labutils.course.panels.panel import DOTS, Panel, check_range, groups_text, titled
 from labutils.plots.style import PALETTE
 
 CARDS = (8, 16, 24, 80)  # GB of 1e9 bytes
@@ -84,7 +84,7 @@ def memory_panel(
     )
     most = max(parts, key=parts.get)
     sentence = (
-        f"{groups_told(trained_groups)} of {len(costs)} trained with AdamW on {batch_size} "
+        f"{groups_text(trained_groups)} of {len(costs)} trained with AdamW on {batch_size} "
         f"picture{'s' * (batch_size > 1)}{', checkpointed' if checkpointing else ''}: {memory.total / 1000:.2f} GB, most of it {most} ({parts[most]:,.0f} MB). "
         f"Largest batch that fits: {', '.join(f'{batch:,} into {card}' for card, batch in largest.items())}."
     )

@@ -90,21 +90,21 @@ def legend_below(ax: Axes) -> None:
     )
 
 
-def groups_told(count: int) -> str:
+def groups_text(count: int) -> str:
     return f"{count} group{'s' * (count > 1)}"
 
 
-def interval_told(row: pd.DataFrame) -> str:
+def interval_text(row: pd.DataFrame) -> str:
     if row.empty:
         return "not measured"
     mean, low, high = row.iloc[0][["mean", "low", "high"]]
     return f"{mean:.1%} ({low:.1%} to {high:.1%})"
 
 
-def live_told(live: Sequence[dict], points: Sequence[tuple]) -> str:
+def live_text(live: Sequence[dict], points: Sequence[tuple]) -> str:
     if points:
         groups, *_, accuracy = points[-1]
-        return f"Last live training, of {groups_told(groups)}: {accuracy:.1%} on the test pictures."
+        return f"Last live training, of {groups_text(groups)}: {accuracy:.1%} on the test pictures."
     return (
         f"Live training: {len(live)} epoch{'s' * (len(live) > 1)} so far."
         if live

@@ -15,8 +15,8 @@ from labutils.course.panels.panel import (
     Panel,
     check_range,
     draw_curve,
-    groups_told,
-    live_told,
+    groups_text,
+    live_text,
     pixels_of,
     titled,
 )
@@ -115,7 +115,7 @@ def rate_panel(
     ]
     sentence = (
         f"The head learns at {head:.2g}; {names[-trained_groups]}, the first trained group, at {stem:.2g}: {head / stem:,.0f} times slower. "
-        f"Measured beforehand, at base rate {FULL.base_lr:g}, for {groups_told(int(nearest['trained_groups']))} and decay {nearest['lr_decay']:g}: {nearest['mean']:.1%}. {live_told(live, points)}"
+        f"Measured beforehand, at base rate {FULL.base_lr:g}, for {groups_text(int(nearest['trained_groups']))} and decay {nearest['lr_decay']:g}: {nearest['mean']:.1%}. {live_text(live, points)}"
     )
     decays = rates["weight decay"] > 0
     tensors = [
@@ -135,7 +135,7 @@ def rate_panel(
 
 @lru_cache(maxsize=4)
 def _heat_map(groups: tuple[int, ...], decays: tuple[float, ...], accuracy: tuple[float, ...]) -> np.ndarray:
-    """The surface with its numbers as pixels of the whole figure: drawn once, for its fifty texts take longest of all."""
+    """The surface with its numbers as pixels of the whole figure: drawn once, for its many texts take longest of all."""
     figure = Figure(figsize=SIZE, dpi=DOTS)
     ax, values = figure.add_axes(HEAT_MAP), np.reshape(accuracy, (len(groups), len(decays)))
     ax.imshow(values, cmap="viridis", aspect="auto", origin="lower")
