@@ -52,7 +52,7 @@ def small_network(seed: int = 0) -> nn.Sequential:
         torch.manual_seed(seed)
         parts = {
             "stem": nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU()),
-            "layer7": nn.Sequential(nn.Conv2d(4, 4, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(1)),
+            "layer4": nn.Sequential(nn.Conv2d(4, 4, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(1)),
             "head": nn.Sequential(OrderedDict(dropout=nn.Dropout(0.0), linear=nn.Linear(4, 2))),
         }
         net = nn.Sequential(OrderedDict(parts))
@@ -141,14 +141,14 @@ def moves(net: nn.Sequential, optimizer) -> set[str]:
 
 def test_mend_1_passes_what_moves_both_groups_and_nothing_else(told):
     net, other = small_network(), small_network(1)
-    late = [*net.layer7.parameters(), *net.head.parameters()]
-    rates = [{"params": net.layer7.parameters(), "lr": 0.0}, {"params": net.head.parameters()}]
+    late = [*net.layer4.parameters(), *net.head.parameters()]
+    rates = [{"params": net.layer4.parameters(), "lr": 0.0}, {"params": net.head.parameters()}]
     offered = {
         "Right.": SGD([weight for weight in net.parameters() if weight.requires_grad], lr=0.1),
         "Right. ": SGD(net.parameters(), lr=0.1),  # the frozen ones have no gradient
-        "not all of layer7": SGD(net.head.parameters(), lr=0.1),
-        "not all": SGD([*net.head.parameters(), net.layer7[0].bias], lr=0.1),
-        "the head is left out": SGD(net.layer7.parameters(), lr=0.1),
+        "not all of layer4": SGD(net.head.parameters(), lr=0.1),
+        "not all": SGD([*net.head.parameters(), net.layer4[0].bias], lr=0.1),
+        "the head is left out": SGD(net.layer4.parameters(), lr=0.1),
         "rate of 0": SGD(rates, lr=0.1),
         "of another network": SGD(other.parameters(), lr=0.1),
         "not those of this": SGD([*late, *other.parameters()], lr=0.1),
@@ -159,39 +159,40 @@ def test_mend_1_passes_what_moves_both_groups_and_nothing_else(told):
         said = told()
         assert hint in said, (hint, said)
         if isinstance(optimizer, SGD):
-            cured = moves(net, optimizer) == {"layer7", "head"}
+            cured = moves(net, optimizer) == {"layer4", "head"}
             assert said.startswith("Right. ") == (cured and "not those" not in hint), hint
 
 
 def test_mend_1_wants_weights_that_ask_for_a_gradient(told):
     net = small_network()
-    net.layer7.requires_grad_(False)
+    net.layer4.requires_grad_(False)
     check.mend_1(SGD(net.parameters(), lr=0.1), net)
-    assert told().startswith("Not yet. ") and "layer7" not in moves(net, SGD(net.parameters(), lr=0.1))
+    assert told().startswith("Not yet. ") and "layer4" not in moves(net, SGD(net.parameters(), lr=0.1))
 
 
 @pytest.mark.parametrize(
-    "layer7, head, hint",
+    "layer4, head, hint",
     [
         (1e-4, 1e-2, "Right. "),
-        (1e-3, 1e-2, "Right. "),
+        (5e-4, 1e-2, "Right. "),
+        (1e-3, 1e-2, "5e-4 at most"),  # measured: with one of three subsets no better than a guess
         (1e-2, 1e-4, "still has the higher rate"),
-        (1e-2, 5e-2, "1e-3 at most"),
-        (1e-3, 1e-3, "Nearly one rate"),
+        (1e-2, 5e-2, "5e-4 at most"),
+        (5e-4, 1e-3, "Nearly one rate"),
         (1e-8, 1e-2, "as well be frozen"),
         (1e-5, 1e-4, "hundreds of epochs"),
-        (1e-3, 1.0, "throw the head about"),
+        (1e-4, 1.0, "throw the head about"),
         (-1e-4, 1e-2, "two rates above 0"),
         (float("nan"), 1e-2, "two rates above 0"),
     ],
 )
-def test_mend_4(layer7, head, hint, told):
-    check.mend_4({"layer7": layer7, "head": head})
+def test_mend_4(layer4, head, hint, told):
+    check.mend_4({"layer4": layer4, "head": head})
     assert hint in told()
 
 
 def test_mend_4_wants_both_groups(told):
-    for rates in ({"head": 1e-2}, {"layer7": 1e-4, "head": 1e-2, "stem": 1e-5}):
+    for rates in ({"head": 1e-2}, {"layer4": 1e-4, "head": 1e-2, "stem": 1e-5}):
         check.mend_4(rates)
         assert "one for the head" in told()
 
@@ -312,7 +313,7 @@ def learned(net: nn.Sequential, weights=None, *, drift: bool = False) -> nn.Sequ
     net.train()
     if not drift:
         net[:-2].eval()
-    weights = [*net.layer7.parameters(), *net.head.parameters()] if weights is None else list(weights)
+    weights = [*net.layer4.parameters(), *net.head.parameters()] if weights is None else list(weights)
     torch.manual_seed(0)
     train(net, torch.rand(16, 3, 16, 16), torch.arange(16) % 2, SGD(weights, lr=0.1), epochs=2)
     return net
@@ -328,11 +329,11 @@ def test_mended_network(told):
     offered = [
         ("Right. ", learned(small_network())),
         ("run the training", small_network()),
-        ("layer7 stands still", learned(broken, broken.head.parameters(), drift=True)),  # as in the page
+        ("layer4 stands still", learned(broken, broken.head.parameters(), drift=True)),  # as in the page
         ("buffers before it have drifted", learned(small_network(), drift=True)),
-        ("weights before layer7 have moved", learned(thawed, thawed.parameters())),
-        ("the head was left out", learned(net := small_network(), net.layer7.parameters())),
-        ("Only 1 of 2 weights", learned(partly, [partly.layer7[0].weight, *partly.head.parameters()])),
+        ("weights before layer4 have moved", learned(thawed, thawed.parameters())),
+        ("the head was left out", learned(net := small_network(), net.layer4.parameters())),
+        ("Only 1 of 2 weights", learned(partly, [partly.layer4[0].weight, *partly.head.parameters()])),
         ("no numbers", spoiled),
         ("another head", other_head),
         ("the trained network itself", nn.Linear(2, 2)),

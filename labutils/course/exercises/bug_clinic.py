@@ -112,7 +112,7 @@ def two_faulty_lines(answer: set[str]) -> None:
 
 
 def mended_network(answer: nn.Sequential) -> None:
-    """2: layer7 and the head have learned; all tensors before layer7 are those of the pretrained network."""
+    """2: layer4 and the head have learned; all tensors before layer4 are those of the pretrained network."""
     fault = _fault_of_network(answer) if answer is not ... else None
     verdict(
         answer,
@@ -137,21 +137,21 @@ def _fault_of_network(answer: Any) -> str | None:
     moved = {name for name, tensor in now.items() if not torch.equal(tensor, fresh[name])}
     if not moved:
         return "Nothing has moved at all: run the training, too."
-    early = {name for name in moved if not name.startswith(("layer7.", "head."))}
+    early = {name for name in moved if not name.startswith(("layer4.", "head."))}
     if early & weights:
-        return f"{len(early & weights)} weights before layer7 have moved: they must be frozen, and not in the optimizer."
-    of_layer7 = {name for name in weights if name.startswith("layer7.")}
-    if not of_layer7 & moved:
-        return "layer7 stands still: was the optimizer made before layer7 asked for gradients? Case 1."
+        return f"{len(early & weights)} weights before layer4 have moved: they must be frozen, and not in the optimizer."
+    of_layer4 = {name for name in weights if name.startswith("layer4.")}
+    if not of_layer4 & moved:
+        return "layer4 stands still: was the optimizer made before layer4 asked for gradients? Case 1."
     if early:
         return (
-            f"layer7 has learned, but {len(early)} buffers before it have drifted. Which call puts frozen groups into training mode, and what "
+            f"layer4 has learned, but {len(early)} buffers before it have drifted. Which call puts frozen groups into training mode, and what "
             "has to come after it? Case 2. And start from a new network: what has drifted stays so."
         )
     if not {"head.linear.weight", "head.linear.bias"} <= moved:
-        return "layer7 has learned, and the head was left out: both are to learn."
-    if not of_layer7 <= moved:
-        return f"Only {len(of_layer7 & moved)} of {len(of_layer7)} weights of layer7 have moved: unfreeze the whole group."
+        return "layer4 has learned, and the head was left out: both are to learn."
+    if not of_layer4 <= moved:
+        return f"Only {len(of_layer4 & moved)} of {len(of_layer4)} weights of layer4 have moved: unfreeze the whole group."
     return None
 
 

@@ -29,12 +29,12 @@ class Case:
 CASES = {
     1: Case(
         "C",
-        "The list was made before layer7 asked for gradients, and an optimizer steps what it was given, for ever. "
+        "The list was made before layer4 asked for gradients, and an optimizer steps what it was given, for ever. "
         "Unfreeze first and build the optimizer afterwards, or hand the new weights over with add_param_group.",
         {
             "A": "Small steps are not no steps: with a rate of 1e-3 AdamW moves nearly every weight in some digit. Here not one bit of "
             "any weight has changed, while the head moved at the same rate.",
-            "B": "It does reach them: the first line of the output says that every weight in layer7 has a gradient.",
+            "B": "It does reach them: the first line of the output says that every weight in layer4 has a gradient.",
             "D": "eval() changes what dropout and BatchNorm compute. Gradients and steps know nothing of it: the head has moved.",
             "E": "The order in train is zero_grad, backward, step, so the gradients that step finds are new. The head goes through "
             "the same loop, and has moved.",
@@ -113,7 +113,7 @@ CASES = {
     ),
     8: Case(
         "E",
-        "With four versions of each picture and half of the rows drawn, nearly every validation picture has a sister among the training rows. "
+        "With four versions of each picture and three quarters of the rows drawn, nearly every validation picture has a sister among the training rows. "
         "Split the pictures first, then make versions of the training part.",
         {
             "A": "It has, and that is the point: why then does it do so well on rows that it was *not* trained on? An honest validation "

@@ -18,7 +18,7 @@ SIZE = 64  # pixels
 
 
 def mend_1(answer: torch.optim.Optimizer, net: nn.Sequential) -> None:
-    """Case 1: an optimizer that steps all trainable weights of ``net``, which are those of layer7 and the head."""
+    """Case 1: an optimizer that steps all trainable weights of ``net``, which are those of layer4 and the head."""
     is_optimizer = isinstance(answer, torch.optim.Optimizer)
     groups = answer.param_groups if is_optimizer else []
     stepped = {id(weight) for group in groups if group["lr"] > 0 for weight in group["params"]}
@@ -30,7 +30,7 @@ def mend_1(answer: torch.optim.Optimizer, net: nn.Sequential) -> None:
 
     verdict(
         answer,
-        lambda _: is_optimizer and given <= own and whole(net.layer7) and whole(net.head),
+        lambda _: is_optimizer and given <= own and whole(net.layer4) and whole(net.head),
         "It steps every weight that asks for a gradient. Compare the two sets whenever you freeze or unfreeze.",
         [
             (lambda _: not is_optimizer, "Give the optimizer itself, such as AdamW(…)."),
@@ -44,46 +44,46 @@ def mend_1(answer: torch.optim.Optimizer, net: nn.Sequential) -> None:
                 "Some of its weights have a rate of 0: they are in the optimizer and will never move.",
             ),
             (
-                lambda _: not whole(net.layer7) and whole(net.head),
-                "It steps the head and not all of layer7, like the broken one: make the list of weights after unfreezing.",
+                lambda _: not whole(net.layer4) and whole(net.head),
+                "It steps the head and not all of layer4, like the broken one: make the list of weights after unfreezing.",
             ),
             (
-                lambda _: whole(net.layer7),
-                "Now layer7 is in it, and the head is left out: both are to learn.",
+                lambda _: whole(net.layer4),
+                "Now layer4 is in it, and the head is left out: both are to learn.",
             ),
         ],
-        "Every weight of layer7 and of the head must ask for a gradient and be in the optimizer.",
+        "Every weight of layer4 and of the head must ask for a gradient and be in the optimizer.",
     )
 
 
 def mend_4(answer: dict[str, float]) -> None:
-    """Case 4: a rate for layer7 and a higher one for the head, in ranges where both learn."""
+    """Case 4: a rate for layer4 and a higher one for the head, in ranges where both learn."""
     verdict(
         answer,
         lambda rates: (
-            set(rates) == {"layer7", "head"}
-            and 1e-5 <= rates["layer7"] <= 1e-3
+            set(rates) == {"layer4", "head"}
+            and 1e-5 <= rates["layer4"] <= 5e-4
             and 1e-3 <= rates["head"] <= 5e-2
-            and rates["head"] >= 3 * rates["layer7"]
+            and rates["head"] >= 3 * rates["layer4"]
         ),
         "High where everything is to be learned, low where much is known.",
         [
-            (lambda rates: set(rates) != {"layer7", "head"}, "Give a rate for layer7 and one for the head."),
+            (lambda rates: set(rates) != {"layer4", "head"}, "Give a rate for layer4 and one for the head."),
             (
-                lambda rates: rates["layer7"] > rates["head"],
+                lambda rates: rates["layer4"] > rates["head"],
                 "The pretrained group still has the higher rate: which of the two has more to learn, and which more to lose?",
             ),
             (
-                lambda rates: rates["layer7"] > 1e-3,
-                "The order is right, but at this rate layer7 still loses what it knows within a few steps: 1e-3 at most.",
+                lambda rates: rates["layer4"] > 5e-4,
+                "The order is right, but at this rate layer4 still loses what it knows within a few steps: 5e-4 at most.",
             ),
             (
-                lambda rates: rates["head"] < 3 * rates["layer7"],
+                lambda rates: rates["head"] < 3 * rates["layer4"],
                 "Nearly one rate for both: the new head should learn several times as fast as the pretrained group.",
             ),
             (
-                lambda rates: 0 <= rates["layer7"] < 1e-5,
-                "With so low a rate layer7 might as well be frozen: it was to learn, too.",
+                lambda rates: 0 <= rates["layer4"] < 1e-5,
+                "With so low a rate layer4 might as well be frozen: it was to learn, too.",
             ),
             (
                 lambda rates: 0 < rates["head"] < 1e-3,
@@ -91,7 +91,7 @@ def mend_4(answer: dict[str, float]) -> None:
             ),
             (lambda rates: rates["head"] > 5e-2, "So high a rate makes AdamW throw the head about."),
         ],
-        'Give a dictionary like {"layer7": …, "head": …} with two rates above 0.',
+        'Give a dictionary like {"layer4": …, "head": …} with two rates above 0.',
     )
 
 
