@@ -1,7 +1,13 @@
 """Any picture file's pixels as square bytes, without aliasing, clipping or turning."""
 
+import warnings
+from collections.abc import Iterable
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
+import numpy
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
@@ -10,7 +16,44 @@ from labutils.data.splits import DataError
 
 MOST_BYTES = 2_000_000_000
 SMALLEST_SIZE, LARGEST_SIZE = 32, 512
+FITS = ("crop", "pad", "squash")
+LARGE, LARGEST = 50_000_000, 1_000_000_000  # pixels of one picture: opened one at a time; not opened
+DEPTHS = (1, 8, 10, 12, 14, 16, 20, 24, 32)  # bits
 GREY = (128, 128, 128)  # about the mean of photographs, so near zero for the network
+Scale = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a picture becomes square bytes: the same for the pictures trained on and for all later ones.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of the square in pixels.
+    fit : {"crop", "pad", "squash"}
+        "crop" scales the shorter side and keeps the centre, "pad" scales the longer side and fills up with grey,
+        "squash" scales both sides.
+    scale : (float, float), optional
+        Values of deep pictures (more than 8 bits, or floating point) that become black and white; default what a
+        picture holds, see `scale_of`.
+    """
+
+    image_size: int
+    fit: str = "crop"
+    scale: Scale | None = None
+
+    def __post_init__(self) -> None:
+        check_image_size(self.image_size)
+        if self.fit not in FITS:
+            raise DataError(
+                f'fit={self.fit!r} must be "crop" (the centre), "pad" (all, with a grey border) or "squash" '
+                "(all, distorted)"
+            )
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        """Colour pixels of a picture of any size and mode, uint8 of shape (3, S, S)."""
+        return square(to_rgb(picture, self.scale), self.image_size, self.fit)
 
 
 def check_image_size(image_size: int) -> None:
@@ -46,27 +89,68 @@ def room_for(count: int, channels: int, image_size: int) -> Tensor:
     return torch.empty(count, channels, image_size, image_size, dtype=torch.uint8)
 
 
-def read_picture(file: Path, image_size: int, fit: str = "crop") -> Tensor:
-    """Colour picture from a file, uint8 of shape (3, S, S); Pillow's errors on damaged files pass through."""
-    with Image.open(file) as picture:
+class _Tolerance:
+    """Inside, Pillow warns of no single file and has no limit of size; many threads may be inside at a time."""
+
+    def __init__(self):
+        self.lock, self.inside = Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.before, self.limit = warnings.catch_warnings(), Image.MAX_IMAGE_PIXELS
+                self.before.__enter__()
+                warnings.filterwarnings("ignore", module="PIL")
+                Image.MAX_IMAGE_PIXELS = None
+            self.inside += 1
+
+    def __exit__(self, *error) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                Image.MAX_IMAGE_PIXELS = self.limit
+                self.before.__exit__(*error)
+
+
+tolerance = _Tolerance()
+_one_at_a_time = Lock()
+
+
+@contextmanager
+def opened(file: Path, image_size: int):
+    """A picture file ready to be prepared for ``image_size``; Pillow's errors on damaged files pass through.
+
+    Raises
+    ------
+    DataError
+        For more than a thousand million pixels.
+    """
+    with tolerance, Image.open(file) as picture:
         # A large JPEG can be decoded at a half, a quarter or an eighth of its size, which is much faster.
         picture.draft(None, (2 * image_size, 2 * image_size))
-        return square(to_rgb(picture), image_size, fit)
+        pixels = picture.width * picture.height
+        if pixels > LARGEST:
+            raise DataError(f"{pixels / 1e6:,.0f} million pixels are too many to decode: save it smaller")
+        with _one_at_a_time if pixels > LARGE else nullcontext():
+            factor = min(picture.size) // (4 * image_size)
+            shrinks = pixels > LARGE and factor > 1 and picture.mode in ("L", "RGB")
+            yield picture.reduce(factor) if shrinks else picture
+
+
+def read_picture(file: Path, preparation: Preparation) -> Tensor:
+    """Colour picture from a file, uint8 of shape (3, S, S); raises what `opened` raises."""
+    with opened(file, preparation.image_size) as picture:
+        return preparation(picture)
 
 
 def fault(name: str, error: Exception) -> str:
-    """What to tell of a file that `read_picture` could not read."""
-    return (
-        f"{Path(name).as_posix()} ({'not a picture' if isinstance(error, UnidentifiedImageError) else error})"
-    )
+    """What to report of a file that `read_picture` could not read."""
+    why = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+    return f"{Path(name).as_posix()} ({why})"
 
 
 def square(picture: Image.Image, image_size: int, fit: str = "crop") -> Tensor:
-    """Scale without aliasing and fit into a square, uint8 of shape (C, S, S).
-
-    "crop" scales the shorter side and keeps the centre, "pad" scales the longer side and fills up with grey, "squash"
-    scales both sides.
-    """
+    """Scale without aliasing and fit into a square as in `Preparation`; uint8 of shape (C, S, S)."""
     width, height = picture.size
     if fit == "crop":
         side = min(width, height)
@@ -93,24 +177,74 @@ def to_tensor(picture: Image.Image) -> Tensor:
     return pixels.view(picture.height, picture.width, -1).permute(2, 0, 1)
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
+def to_rgb(picture: Image.Image, scale: Scale | None = None) -> Image.Image:
     """Upright colour picture from any mode that Pillow opens; what is transparent becomes white.
 
-    Raises
-    ------
-    DataError
-        For floating-point pixels, whose range cannot be known.
+    ``scale`` holds the values of a deep picture that become black and white; default its own, by `scale_of`.
     """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "F":
-        raise DataError("its pixels are floating-point numbers of unknown range: save it with 8 or 16 bits")
-    if picture.mode.startswith("I"):
-        import numpy
+    if (values := deep_values(picture)) is not None:
+        low, high = scale or scale_of([extent(values)])
+        levels = (numpy.nan_to_num(values.astype(numpy.float64), nan=low) - low) * (255 / (high - low))
+        picture = Image.fromarray((levels.clip(0, 255) + 0.5).astype(numpy.uint8))
+    else:
+        picture = _upright(picture)
+    if picture.mode == "LAB":
+        from PIL import ImageCms
 
-        # Pillow's own conversion clips 16 bits at 255, which makes almost everything white.
-        values = numpy.asarray(picture, dtype=numpy.int64).clip(0, 65535)
-        picture = Image.fromarray(((values + 128) // 257).astype(numpy.uint8))
+        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, lab, rgb, outputMode="RGB")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("RGB")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    picture.load()  # so that what fails below is the camera's note, not the picture
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # a damaged note fails in many ways, and turns nothing
+        return picture
+
+
+def deep_values(picture: Image.Image) -> numpy.ndarray | None:
+    """Numbers of a picture with more than 8 bits a channel or in floating point; ``None`` for all others.
+
+    Shape (height, width), or (height, width, 3) for a PNG or TIFF file.
+    """
+    raw = str(picture.tile[0].args) if getattr(picture, "tile", None) else ""
+    if "RGB;16" in raw and picture.format in ("PNG", "TIFF"):
+        # Pillow keeps the upper eight bits of sixteen, which leaves four of twelve.
+        if picture.format == "PNG":
+            from torchvision.io import ImageReadMode, decode_image, read_file
+
+            pixels = decode_image(read_file(picture.filename), ImageReadMode.UNCHANGED)
+            return pixels.permute(1, 2, 0).numpy()
+        from tifffile import imread
+
+        return imread(picture.filename, key=0)
+    return numpy.asarray(_upright(picture)) if picture.mode.split(";")[0] in ("I", "F") else None
+
+
+def extent(values: numpy.ndarray) -> tuple[float, float]:
+    """Smallest and largest of the finite values."""
+    finite = values[numpy.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def scale_of(extents: Iterable[tuple[float, float]]) -> Scale:
+    """Values that become black and white in pictures of these smallest and largest values.
+
+    From 0 to the largest of 1, 8, 10, 12, 14, 16, 20, 24 or 32 bits that holds them all; where some are below 0, from the
+    smallest to the largest.
+
+    Examples
+    --------
+    >>> scale_of([(3, 900), (0, 3100)])
+    (0.0, 4095.0)
+    """
+    lows, highs = zip(*extents, strict=True)
+    low, high = min(lows), max(highs)
+    if low < 0:
+        return low, max(high, low + 1)
+    return 0.0, next((float(2**bits - 1) for bits in DEPTHS if high <= 2**bits - 1), high)

@@ -2,16 +2,20 @@
 
 import hashlib
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from labutils.data.decoding import Preparation, Scale
 from labutils.data.splits import DataError, choose
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.checks import is_whole
 from labutils.runtime.seeds import default_seed
+
+FEW_TESTS = 30  # below, a 95 % interval (Wilson) of the accuracy is wider than 30 points at 70 %
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +39,12 @@ class Domain:
         Sample ids, that is row numbers of ``images``; no id stands twice.
     source : str
         Citation and licence, in one line.
+    notes : tuple of str, optional
+        What whoever opened it must know: what was left out, copies, where the parts come from.
+    fit, scale : optional
+        How its pictures were made square, see `Preparation`.
+
+    Training and validation may both be empty: then it is a test set, of any number of classes.
 
     Raises
     ------
@@ -57,6 +67,9 @@ class Domain:
     validation: Tensor
     test: Tensor
     source: str
+    notes: tuple[str, ...] = ()
+    fit: str = "crop"
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)
@@ -80,7 +93,7 @@ class Domain:
                 f"{self.name}: labels must be int64 of shape ({shape[0]},), one for each picture, "
                 f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
             )
-        if len(self.classes) < 2:
+        if len(self.classes) < (1 if self.only_test else 2):
             raise DataError(f"{self.name}: at least two classes are needed, here is {list(self.classes)}")
         outside = ((self.labels < 0) | (self.labels >= len(self.classes))).nonzero()
         if len(outside):
@@ -94,7 +107,8 @@ class Domain:
     def _check_splits(self) -> None:
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         for split_name, ids in splits.items():
-            if ids.dtype != torch.int64 or ids.ndim != 1 or not len(ids):
+            may_be_empty = self.only_test and split_name != "test"
+            if ids.dtype != torch.int64 or ids.ndim != 1 or not (len(ids) or may_be_empty):
                 raise DataError(
                     f"{self.name}: {split_name} must be a non-empty one-dimensional int64 tensor of sample "
                     f"ids, not {ids.dtype} of shape {tuple(ids.shape)}"
@@ -121,13 +135,85 @@ class Domain:
         )
 
     def describe(self) -> str:
-        """A few lines for a reader: what there is, how often each class occurs, and where it comes from."""
-        counts = self.labels.bincount(minlength=len(self.classes)).tolist()
-        listed = [f"{name} {count}" for name, count in zip(self.classes, counts, strict=True)]
-        more = [f"and {len(listed) - 12} more"] if len(listed) > 12 else []
-        told = (f"{self!r}", f"Pictures per class: {', '.join(listed[:12] + more)}", f"Source: {self.source}")
+        """What a reader should know: how many pictures of each class are in each part, how far they tell anything, notes."""
+        lines = [
+            f"{self!r}",
+            f"Pictures per class (training / validation / test): {self._listed_classes()}",
+            self._share_of_the_largest(),
+        ]
+        if len(self.test) < FEW_TESTS:
+            lines.append(
+                f"{len(self.test)} test pictures are too few to tell good from bad: one more or less right is "
+                f"{100 / len(self.test):.1f} points of accuracy"
+            )
+        lines += [*self.notes, f"Source: {self.source}"]
         # As wide as JupyterLab shows without breaking a word
-        return "\n".join(textwrap.fill(line, 100, break_on_hyphens=False) for line in told)
+        return "\n".join(textwrap.fill(line, 100, break_on_hyphens=False) for line in lines)
+
+    def counts(self) -> Tensor:
+        """Pictures of each class in training, validation and test: int64 of shape (classes, 3)."""
+        parts = (self.train, self.validation, self.test)
+        return torch.stack([self.labels[ids].bincount(minlength=len(self.classes)) for ids in parts], 1)
+
+    def _listed_classes(self) -> str:
+        listed = [
+            f"{name} {sum(row)} ({' / '.join(map(str, row))})"
+            for name, row in zip(self.classes, self.counts().tolist(), strict=True)
+        ]
+        more = [f"and {len(listed) - 12} more"] if len(listed) > 12 else []
+        return ", ".join(listed[:12] + more)
+
+    def _share_of_the_largest(self) -> str:
+        tested = self.counts()[:, 2]
+        largest, share = self.classes[int(tested.argmax())], float(tested.max() / tested.sum())
+        return f"Largest class in the test: {largest}, {share:.1%}, which is what always answering it would score"
+
+    @property
+    def only_test(self) -> bool:
+        """Whether all of it is a test, with nothing to train on."""
+        return not len(self.train) and not len(self.validation)
+
+    @property
+    def preparation(self) -> Preparation:
+        """How later pictures must be made square to be like these."""
+        return Preparation(self.image_size, self.fit, self.scale)
+
+    def match(self, classes: Sequence[str]) -> "Domain":
+        """The same pictures, with their labels numbered as in ``classes``, such as those of a trained network.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            In any order, and more than those of the domain if need be.
+
+        Raises
+        ------
+        DataError
+            Pictures here have a class that is not among them; the message names it.
+
+        Examples
+        --------
+        >>> images, ids = torch.zeros(6, 1, 32, 32, dtype=torch.uint8), torch.arange(6)
+        >>> pets = Domain("pets", images, ids % 2, ("cat", "dog"), ids[:2], ids[2:4], ids[4:], "made up")
+        >>> pets.match(("dog", "cow", "cat")).labels.tolist()
+        [2, 0, 2, 0, 2, 0]
+        """
+        classes = tuple(classes)
+        if classes == self.classes:
+            return self
+        if len(set(classes)) < len(classes):
+            raise DataError(
+                f"Class names must differ, but {_first_twice(classes)!r} stands twice in {list(classes)}"
+            )
+        there = self.labels.unique().tolist()
+        unknown = [self.classes[label] for label in there if self.classes[label] not in classes]
+        if unknown:
+            raise DataError(
+                f"{self.name} has pictures of {', '.join(map(repr, unknown[:10]))}, which {'is' if len(unknown) == 1 else 'are'} "
+                f"not among the known classes {', '.join(map(repr, classes[:20]))}: rename or remove these, or train on them"
+            )
+        number = torch.tensor([classes.index(name) if name in classes else -1 for name in self.classes])
+        return replace(self, labels=number[self.labels], classes=classes)
 
     @property
     def image_size(self) -> int:
@@ -186,3 +272,7 @@ class Domain:
         return replace(
             self, train=choose(self.train, self.labels, n, default_seed() if seed is None else seed)
         )
+
+
+def _first_twice(items: Sequence[str]) -> str:
+    return next(item for place, item in enumerate(items) if item in items[:place])

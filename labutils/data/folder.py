@@ -1,62 +1,89 @@
-"""One's own pictures: a folder with one sub-folder per class."""
+"""One's own pictures: as folders, as parts of folders, or with a table of labels."""
 
 import hashlib
 import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from labutils.data.decode_cache import FORMAT, Decoded, decode_once, divide
-from labutils.data.decoding import check_image_size, fault, fits_in_memory, read_picture, room_for
+from labutils.data.decode_cache import FORMAT, Decoded, decode_once, divide, read_all
+from labutils.data.decoding import Preparation, fits_in_memory, room_for
 from labutils.data.domain import Domain
+from labutils.data.duplicates import grouped, joined, note_copies, note_groups, numbered
+from labutils.data.label_table import arrange_by_table
+from labutils.data.layout import LAYOUT, PARTS, Found, arrange
 from labutils.data.splits import DataError
 from labutils.data.streaming import StreamedPictures
-from labutils.runtime.files import data_folder, read_json, write_json
-from labutils.runtime.progress import check_stop, progress_bar
+from labutils.data.tree import scan
+from labutils.runtime.files import data_folder
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 FEWEST = 3  # one each for training, validation and test
-ALREADY_SPLIT = {"train", "training", "val", "valid", "validation", "test"}
-LAYOUT = """Expected is one folder per class, with at least two classes:
-    {name}/cats/first.jpg
-    {name}/cats/second.png
-    {name}/dogs/third.jpg"""
 
 
-def folder(path: str | Path, image_size: int = 128, seed: int = 0, skip_unreadable: bool = False) -> Domain:
-    """Use your own pictures: one sub-folder per class, named like the class.
+def folder(
+    path: str | Path,
+    image_size: int = 128,
+    seed: int = 0,
+    *,
+    labels: "str | Path | DataFrame | None" = None,
+    groups: str | Callable[[str], str] | None = None,
+    parts: Mapping | str | bool | None = None,
+    fit: str = "crop",
+    skip_unreadable: bool = False,
+) -> Domain:
+    """Use your own pictures: a folder a class, such folders in train/, val/ and test/, or a table of labels.
 
-    Pictures of any mode become colour: upright, transparency on white, 16 bits scaled to 8. The shorter side
-    is scaled to ``image_size`` and the centre kept. Endings: jpg, jpeg, png, bmp, gif (first frame), tif,
-    tiff, webp. Pictures deeper inside a class folder count; hidden files do not. The pixels are kept decoded
-    under the lab's data folder until a file's name, size or time changes. More than 2 GB of them are not: then
-    pictures are read from their files as needed, ahead of time by worker processes, with the same results.
+    Every file that Pillow opens counts, also deeper inside a class folder and through links; hidden files and what
+    systems leave behind do not. Pictures of any mode become colour: upright, transparency on white; more than 8 bits and
+    floating point are scaled by what the whole set holds. Equal pictures stay in the same part. What was left out or
+    decided is warned of once, and stays in ``notes`` and `Domain.describe`.
+
+    The pixels are kept decoded under the lab's data folder until a file's name, size or time changes. More than 2 GB of
+    them are not: then pictures are read once to find damage and copies, and again from their files as needed, ahead of
+    time by worker processes, with the same results.
 
     Parameters
     ----------
     path : str or Path
-        The folder that holds the class folders.
+        Folders in it that are named like parts of a data set (train, val, test and the like) or hold the same classes
+        are parts, and kept; of two parts the second is the test, and validation comes out of training. All others are
+        classes. One folder too many around them is looked through.
     image_size : int, default=128
         Side of the square pictures in pixels, from 32 to 512.
     seed : int, default=0
-        Which pictures go to training (60 %), validation (15 %) and test (25 %), class by class.
+        Which pictures go to training (60 %), validation (15 %) and test (25 %), class by class, where no parts are given.
+    labels : path or DataFrame, optional
+        A CSV (from ``path`` or here) with a column of file names, whose endings may be missing, one of labels, and
+        perhaps one named split with the parts. Pictures then may lie anywhere in the folder.
+    groups : str or callable, optional
+        What belongs together (a patient, a day) and is kept in one part: a column of ``labels``, or a regular
+        expression with one group for the file's name, such as ``r"(patient\\d+)_"`` (with a slash in it: for its place
+        below the folder), or a function of that place.
+    parts : mapping, "test" or False, optional
+        Which folders are parts, where their names do not say: ``{"train": "first", "test": ["second", "third"]}``;
+        ``"test"`` for a folder that is a test set as a whole; False for folders that are classes whatever their names.
+    fit : {"crop", "pad", "squash"}, default="crop"
+        Keep the centre, all with a grey border, or all distorted.
     skip_unreadable : bool, default=False
-        Leave damaged pictures out, with a warning that names them, instead of stopping. Beyond 2 GB all are read
-        once to find them; without it the first damaged one stops whatever was reading.
+        Leave damaged pictures out, with a warning that names them, instead of stopping.
 
     Returns
     -------
     Domain
-        With three channels and the class names in alphabetical order.
+        With three channels and the class names in alphabetical order (whole numbers of a table: by value).
 
     Raises
     ------
     FileNotFoundError
-        When ``path`` does not exist.
+        When ``path`` or the table does not exist.
     DataError
         (a ``ValueError``) For a wrong layout, a single class, a class with fewer than three pictures,
         or unreadable pictures.
@@ -67,138 +94,155 @@ def folder(path: str | Path, image_size: int = 128, seed: int = 0, skip_unreadab
     >>> domains.folder("holiday", image_size=96)  # doctest: +SKIP
     Domain('holiday': 240 colour pictures of 96 px, 3 classes, 144 train / 36 validation / 60 test)
     """
-    check_image_size(image_size)
-    path = Path(path).expanduser().resolve()
-    files = _find(path)
-    stamps = hashlib.sha256()
-    for name in chain(*files.values()):
-        facts = os.stat(os.path.join(path, name))
-        name = name.replace(os.sep, "/")
-        stamps.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    settings = {
-        "classes": list(files),
-        "files": stamps.hexdigest(),
-        "image_size": image_size,
-    }
-    kept = data_folder() / "domains" / f"folder-{place}-{image_size}.safetensors"
-    if fits_in_memory(sum(map(len, files.values())), 3, image_size):
-        decoded = decode_once(kept, settings, lambda: _decode(path, files, image_size, skip_unreadable))
-    else:
-        stamp = f"{FORMAT} {stamps.hexdigest()}"
-        decoded = _stream(
-            path, files, image_size, stamp, kept.with_suffix(".json") if skip_unreadable else None
+    preparation = Preparation(image_size, fit)
+    if not (parts is None or parts is False or parts == "test" or isinstance(parts, Mapping)):
+        raise DataError(
+            f'parts={parts!r} must be a mapping such as {{"train": "first", "test": "second"}}, "test" or False'
         )
-    return divide(path.name, decoded, seed, f"own pictures in {path}")
+    path = Path(path).expanduser().resolve()
+    found = _find(path, labels, groups, parts)
+    decoded, preparation = _decode(path, found, preparation, skip_unreadable)
+    rows, copies = decoded.extras["rows"].tolist(), decoded.extras["copies"]
+    names, extras, part = [found.names[row] for row in rows], {"together": copies}, None
+    if found.parts is not None:
+        extras["part"] = part = torch.tensor(found.parts)[rows]
+    notes = [*found.notes, *decoded.notes, *note_copies(copies, decoded.labels, part, names, found.classes)]
+    _tell(path, notes)
+    if part is None:
+        _require_three(decoded.labels, copies, found.classes)
+    if found.groups is not None:
+        group = numbered([found.groups[row] for row in rows])
+        _tell(path, grouping := note_groups(group, part))
+        notes += grouping
+        extras["together"] = joined(group, copies)
+    domain = divide(
+        path.name,
+        replace(decoded, extras=extras),
+        seed,
+        f"own pictures in {path}",
+        fit=fit,
+        scale=preparation.scale,
+    )
+    _tell(path, missing := _note_missing_classes(domain))
+    return replace(domain, notes=(*notes, *missing))
 
 
-def _find(path: Path) -> dict[str, list[str]]:
-    """Picture files of each class, relative to ``path``, or an error that shows the layout to have."""
+def _tell(path: Path, notes: list[str]) -> None:
+    for note in notes:
+        warnings.warn(f"{path.name}: {note}", stacklevel=3)
+
+
+def _find(path: Path, labels, groups, parts) -> Found:
+    """Files, classes, parts and groups as `folder` describes them, or an error that shows the layout to have."""
     layout = LAYOUT.format(name=path.name)
     if not path.exists():
         raise FileNotFoundError(f"There is no folder {path}: check the spelling. {layout}")
     if not path.is_dir():
         raise DataError(f"{path} is a file, not a folder. {layout}")
-    names = sorted(
-        entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if not names:
-        raise DataError(f"{path} has no class folders. {layout}")
-    if ALREADY_SPLIT.issuperset(name.lower() for name in names):
+    root = scan(path)
+    if labels is None:
+        found = arrange(root, parts)
+    elif isinstance(parts, Mapping):
+        raise DataError("With a table of labels the parts stand in a column named split, not in parts={…}")
+    else:
+        found = arrange_by_table(root, path, labels, groups, all_test=parts == "test")
+    if groups is not None and found.groups is None:
+        found.groups = grouped(found.names, groups)
+    if parts == "test":
+        return found
+    if len(found.classes) < 2:
         raise DataError(
-            f"{path} is already split into {', '.join(names)}, and these would be taken for classes. Give "
-            f"{path / names[0]} or merge them by class: the lab makes its own splits"
+            f"{path} has a single class, {found.classes[0]!r}: there is nothing to tell apart. {layout}"
         )
-    files = {name: _pictures(path, name) for name in names}
-    if len(names) == 1:
-        raise DataError(f"{path} has a single class, {names[0]!r}: there is nothing to tell apart. {layout}")
-    few = [f"{name!r} has {len(found)}" for name, found in files.items() if len(found) < FEWEST]
-    if few:
+    counts = torch.tensor(found.labels).bincount(minlength=len(found.classes)).tolist()
+    few = [f"{name!r} has {n}" for name, n in zip(found.classes, counts, strict=True) if n < FEWEST]
+    if few and found.parts is None:
         raise DataError(
             f"Every class needs at least {FEWEST} pictures, one each for training, validation and test, but in "
-            f"{path} {_up_to_ten(few)}. Add pictures or remove the folder. Endings that count: "
-            f"{', '.join(sorted(ENDINGS))}"
+            f"{path} {_up_to_ten(few)}. Add pictures or remove the folder. Endings that count are all that Pillow opens"
         )
-    return files
+    return found
 
 
-def _pictures(path: Path, class_name: str) -> list[str]:
-    found = []
-    for place, folders, names in os.walk(
-        path / class_name
-    ):  # texts: a million Path objects take half a gigabyte
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = os.path.relpath(place, path)
-        found += [
-            os.path.join(inside, name)
-            for name in names
-            if not name.startswith(".")
-            and os.path.splitext(name)[1].lower() in ENDINGS
-            and os.path.isfile(os.path.join(place, name))
-        ]
-    return sorted(found, key=lambda name: name.replace(os.sep, "\0"))  # folder by folder, as Path sorts
+def _decode(
+    path: Path, found: Found, preparation: Preparation, skip_unreadable: bool
+) -> tuple[Decoded, Preparation]:
+    """Pixels, from the cache where they are there, and how they were made.
+
+    ``extras`` hold ``rows`` (which of the files found could be read) and ``copies`` (the same number for equal pixels).
+    """
+    size, stamps = preparation.image_size, hashlib.sha256()
+    for name in found.names:
+        facts = os.stat(os.path.join(path, name))
+        name = name.replace(os.sep, "/")
+        stamps.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    held = fits_in_memory(len(found.names), 3, size)
+    settings = {"files": stamps.hexdigest(), "image_size": size, "fit": preparation.fit, "held": held}
+    if (
+        not held
+    ):  # all are read once as well, to find copies and damage; what was found is kept in place of the pixels
+        settings["skip_unreadable"] = skip_unreadable
+
+    def decode() -> Decoded:
+        images = room_for(len(found.names), 3, size) if held else None
+        reading = read_all(path, found.names, preparation, images)
+        notes, faults = reading.notes(preparation.fit), reading.faults
+        if faults:
+            first = _up_to_ten([faults[index] for index in sorted(faults)])
+            listed = f"{len(faults)} of {len(found.names)} pictures in {path} could not be read: {first}"
+            if not skip_unreadable:
+                raise DataError(f"{listed}. Mend or remove them, or leave them out with skip_unreadable=True")
+            notes.append(f"{listed}. They are left out")
+        rows = torch.tensor([row for row in range(len(found.names)) if row not in faults], dtype=torch.int64)
+        extras = {"rows": rows, "copies": numbered([reading.digests[row] for row in rows.tolist()])}
+        extras["scale"] = torch.tensor(reading.scale or (), dtype=torch.float64)
+        images = torch.empty(0) if images is None else images[rows] if faults else images
+        return Decoded(
+            images,
+            torch.tensor(found.labels)[rows],
+            found.classes,
+            extras,
+            complete=not (held and faults),
+            notes=tuple(notes),
+        )
+
+    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    suffix = "" if preparation.fit == "crop" else f"-{preparation.fit}"
+    kept = data_folder() / "domains" / f"folder-{place}-{size}{suffix}.safetensors"
+    decoded = decode_once(kept, settings, decode)
+    rows = decoded.extras["rows"]
+    preparation = replace(preparation, scale=tuple(decoded.extras["scale"].tolist()) or None)
+    if not held:
+        names = [found.names[row] for row in rows.tolist()]
+        stamp = f"{FORMAT} {stamps.hexdigest()} {preparation}"
+        decoded = replace(decoded, images=StreamedPictures(path, names, preparation, stamp))
+    # What a picture is called may have changed since its pixels were kept.
+    return replace(decoded, labels=torch.tensor(found.labels)[rows], classes=found.classes), preparation
 
 
-def _labels(files: dict[str, list[str]]) -> Tensor:
-    return torch.arange(len(files)).repeat_interleave(torch.tensor([len(names) for names in files.values()]))
+def _require_three(labels: Tensor, copies: Tensor, classes: tuple[str, ...]) -> None:
+    for label, name in enumerate(classes):
+        count, different = int((labels == label).sum()), len(copies[labels == label].unique())
+        if different < FEWEST:
+            only = f", of which only {different} differ" if different < count else ""
+            raise DataError(
+                f"Class {name!r} has {count} pictures{only}: training, validation and test need at least one each, and "
+                "copies stay together. Add pictures or leave the class out"
+            )
 
 
-def _decode(path: Path, files: dict[str, list[str]], image_size: int, skip_unreadable: bool) -> Decoded:
-    images, labels = room_for(sum(map(len, files.values())), 3, image_size), _labels(files)
-    faults = _read_all(path, files, image_size, images)
-    if not faults:
-        return Decoded(images, labels, tuple(files))
-    listed = _listed(path, faults, len(labels))
-    if not skip_unreadable:
-        raise DataError(f"{listed}. Mend or remove them, or leave them out with skip_unreadable=True")
-    warnings.warn(f"{listed}. They are left out", stacklevel=5)
-    readable = [index for index in range(len(labels)) if index not in faults]
-    return Decoded(images[readable], labels[readable], tuple(files), complete=False)
-
-
-def _stream(
-    path: Path, files: dict[str, list[str]], image_size: int, stamp: str, checked: Path | None
-) -> Decoded:
-    """Pictures that stay in their files; with a path for what is ``checked``, damaged ones are looked for and left out."""
-    names, labels = list(chain(*files.values())), _labels(files)
-    if checked is not None:
-        known = read_json(checked) or {}
-        if known.get("stamp") != stamp:
-            known = {"stamp": stamp, "faults": _read_all(path, files, image_size)}
-            write_json(checked, known)
-        if faults := {int(index): told for index, told in known["faults"].items()}:
-            warnings.warn(f"{_listed(path, faults, len(names))}. They are left out", stacklevel=3)
-            readable = [index for index in range(len(names)) if index not in faults]
-            names, labels = [names[index] for index in readable], labels[readable]
-    return Decoded(StreamedPictures(path, names, image_size, stamp), labels, tuple(files))
-
-
-def _read_all(
-    path: Path, files: dict[str, list[str]], image_size: int, into: Tensor | None = None
-) -> dict[int, str]:
-    """Decode every picture, into its row of a tensor if one is given. Returns what is wrong, by row."""
-    names, faults = list(chain(*files.values())), {}
-
-    def read(index: int) -> None:
-        try:
-            picture = read_picture(path / names[index], image_size)
-            if into is not None:
-                into[index] = picture
-        except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
-            faults[index] = fault(names[index], error)
-
-    # Few threads: each may hold a large picture in full size. Some at a time: the pool lists all it is given.
-    with ThreadPoolExecutor(4) as pool, progress_bar(total=len(names), desc=f"Decoding {path.name}") as bar:
-        for some in torch.arange(len(names)).split(1000):
-            for _ in pool.map(read, some.tolist()):
-                bar.update()
-                check_stop()
-    return faults
-
-
-def _listed(path: Path, faults: dict[int, str], count: int) -> str:
-    first = _up_to_ten([faults[index] for index in sorted(faults)])
-    return f"{len(faults)} of {count} pictures in {path} could not be read: {first}"
+def _note_missing_classes(domain: Domain) -> list[str]:
+    """Classes without a picture in a part that other classes have pictures in."""
+    if domain.only_test:
+        return []
+    why = ("so it can't be learned", "so no choice will heed it", "so nothing will be known of it")
+    notes = []
+    for part, name in enumerate(PARTS):
+        if missing := [
+            domain.classes[label] for label in (domain.counts()[:, part] == 0).nonzero().flatten()
+        ]:
+            notes.append(f"No picture of {_up_to_ten(missing)} is in {name}, {why[part]}")
+    return notes
 
 
 def _up_to_ten(items: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -116,6 +117,54 @@ def choose(ids: Tensor, labels: Tensor, n: int, seed: int) -> Tensor:
         place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
         place[members[0]] = 0
     return order[place.argsort(stable=True)[:n]].sort().values
+
+
+def divide_groups(labels: Tensor, groups: Tensor, shares: Sequence[float], seed: int) -> Tensor:
+    """Divide samples into parts so that no group is torn apart, each class as nearly by the shares as groups allow.
+
+    The largest groups go first, each to the part that lacks most of what it holds: the greedy rule of scikit-learn's
+    ``StratifiedGroupKFold``, for parts of unequal size. A class of as many groups as parts is in all of them, the first
+    part before the others.
+
+    Parameters
+    ----------
+    labels, groups : Tensor of int64, shape (N,)
+        Class of each sample, and the number of what it belongs to.
+    shares : sequence of float
+        Of the whole, one a part.
+    seed : int
+        The same seed gives the same division.
+
+    Returns
+    -------
+    Tensor of int64, shape (N,)
+        Number of each sample's part.
+
+    Examples
+    --------
+    >>> divide_groups(torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 0, 1, 2, 2, 3]), (0.7, 0.3), seed=0).tolist()
+    [0, 0, 1, 0, 0, 1]
+    """
+    _, groups = groups.unique(return_inverse=True)
+    held = torch.zeros(int(groups.max()) + 1, int(labels.max()) + 1, dtype=torch.float64)
+    held.index_put_((groups, labels), torch.ones(len(labels), dtype=torch.float64), accumulate=True)
+    held = held[:, held.sum(0) > 0]
+    held /= held.sum(0)  # of each class the share that a group holds
+    order = _permutation(len(held), seed)
+    order = order[held[order].max(1).values.argsort(descending=True, stable=True)]
+    share = numpy.array(shares)[:, None]
+    lacks, chosen, rows = (
+        numpy.ones((len(share), held.shape[1])),
+        torch.empty(len(held), dtype=torch.int64),
+        held.numpy(),
+    )
+    # Largest share first among equals, so that a class of few groups is trained on and then tested.
+    preference = 1e-9 * share[:, 0]
+    for group in order.tolist():
+        part = int((lacks @ rows[group] + preference * rows[group].sum()).argmax())
+        lacks[part] -= rows[group] / share[part]
+        chosen[group] = part
+    return chosen[groups]
 
 
 def _permutation(count: int, seed: int) -> Tensor:

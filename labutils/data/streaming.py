@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from labutils.data.decoding import fault, read_picture, room_for
+from labutils.data.decoding import Preparation, fault, read_picture, room_for
 from labutils.data.splits import DataError
 from labutils.runtime.processes import clean_context
 
@@ -48,18 +48,18 @@ class StreamedPictures:
         Absolute.
     names : sequence of str
         Files, relative to ``folder``.
-    image_size : int
-        Side of the square pictures in pixels.
+    preparation : Preparation
+        How a file becomes a square picture.
     stamp : str
         Changes with any file: what `Domain.fingerprint` takes for the pixels.
     """
 
     dtype = torch.uint8
 
-    def __init__(self, folder: Path, names: Sequence[str], image_size: int, stamp: str):
-        self.shape = torch.Size((len(names), 3, image_size, image_size))
+    def __init__(self, folder: Path, names: Sequence[str], preparation: Preparation, stamp: str):
+        self.shape = torch.Size((len(names), 3, preparation.image_size, preparation.image_size))
         self.stamp = stamp
-        self._files = _Files(folder, names, image_size)
+        self._files = _Files(folder, names, preparation)
         self._idle: list[DataLoader] = []  # with their worker processes, which take seconds to start
 
     def __len__(self) -> int:
@@ -156,8 +156,8 @@ class ReadAhead:
 class _Files(Dataset):
     """Picture by number, or what is wrong with its file."""
 
-    def __init__(self, folder: Path, names: Sequence[str], image_size: int):
-        self.folder, self.image_size = folder, image_size
+    def __init__(self, folder: Path, names: Sequence[str], preparation: Preparation):
+        self.folder, self.preparation = folder, preparation
         # A tensor, a row a name, is shared with the workers; of a list each would get a copy.
         table = numpy.array([os.fsencode(name) for name in names])
         self.names = torch.from_numpy(table.view(numpy.uint8).reshape(len(names), -1))
@@ -165,7 +165,7 @@ class _Files(Dataset):
     def __getitem__(self, index: int) -> Tensor | str:
         name = os.fsdecode(self.names[index].numpy().tobytes().rstrip(b"\0"))
         try:
-            return read_picture(self.folder / name, self.image_size)
+            return read_picture(self.folder / name, self.preparation)
         except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
             return f"{fault(name, error)} in {self.folder} could not be read"
 
@@ -187,8 +187,8 @@ def _stack(pictures: list[Tensor | str]) -> Tensor | str:
 def _whole(pictures: Tensor | str) -> Tensor:
     if isinstance(pictures, str):
         raise DataError(
-            f"{pictures}. Mend or remove it, or open the folder with skip_unreadable=True, which reads all once "
-            "and leaves such pictures out"
+            f"{pictures}. Mend or remove it, or open the folder with skip_unreadable=True, which leaves such "
+            "pictures out"
         )
     return pictures
 

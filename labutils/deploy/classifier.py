@@ -2,6 +2,7 @@
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -188,7 +189,7 @@ def pack(model: LayerGroups, domain: Domain, temperature: float | None = None) -
     classifier = Classifier(
         model,
         domain.classes,
-        Preparation(domain.image_size, domain.channels),
+        Preparation(**asdict(domain.preparation), channels=domain.channels),
         1.0 if temperature is None else temperature,
     )
     validation, logits = _seen(classifier, domain, domain.validation)

@@ -11,37 +11,31 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from labutils.data import DataError
-from labutils.data.decoding import read_picture, square, to_rgb
+from labutils.data import DataError, decoding
 
 CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 GREY = (19595, 38470, 7471)  # of 65536: red, green and blue in a grey value, as in Pillow (ITU-R 601-2)
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preparation(decoding.Preparation):
     """How a picture becomes what the network was trained on.
 
     Parameters
     ----------
-    image_size : int
-        Side of the square pictures in pixels.
+    image_size, fit, scale
+        As in `labutils.data.decoding.Preparation`.
     channels : {1, 3}
         1 when it was trained on grey pictures: colour is then turned to grey.
-    fit : {"crop", "pad", "squash"}
-        See `square`.
     """
 
-    image_size: int
     channels: int = 3
-    fit: str = "crop"
 
     def __call__(self, picture: Path | Image.Image) -> Tensor:
         """Bytes of shape (channels, S, S); Pillow's errors on damaged files pass through."""
         if isinstance(picture, Path):
-            pixels = read_picture(picture, self.image_size, self.fit)
-        else:
-            pixels = square(to_rgb(picture), self.image_size, self.fit)
+            return decoding.read_picture(picture, self)
+        pixels = super().__call__(picture)
         return to_grey(pixels) if self.channels == 1 else pixels
 
 

@@ -56,7 +56,7 @@ def test_a_domain_describes_itself():
     assert (
         repr(domain) == "Domain('tiny': 12 grey pictures of 4 px, 2 classes, 6 train / 2 validation / 4 test)"
     )
-    assert "a 6, b 6" in domain.describe() and "made up" in domain.describe()
+    assert "a 6 (3 / 1 / 2), b 6 (3 / 1 / 2)" in domain.describe() and "made up" in domain.describe()
 
 
 ids = torch.arange(12)
