@@ -4,8 +4,10 @@ from labutils.data import Domain, folder, load
 from labutils.deploy.classifier import Classifier
 from labutils.deploy.files import open_classifier, save
 from labutils.experiments.comparisons import compare_transfer_vs_scratch, domain_gap_experiment
+from labutils.experiments.finetune import finetune
 from labutils.experiments.runs import Run, Strategy, run_all
 from labutils.experiments.statistics import effective_data, intervals
+from labutils.experiments.trials import Finetuned
 from labutils.networks.adapters import add_adapters, merge_adapters
 from labutils.networks.backbones import BACKBONES, WeightsError, build_feature_extractor, load_backbone
 from labutils.networks.freezing import freeze_all_but
@@ -27,6 +29,7 @@ __all__ = [
     "Classifier",
     "Domain",
     "Evaluation",
+    "Finetuned",
     "LayerGroups",
     "RangeTest",
     "Run",
@@ -43,6 +46,7 @@ __all__ = [
     "domain_gap_experiment",
     "effective_data",
     "evaluate",
+    "finetune",
     "fit",
     "folder",
     "freeze_all_but",

@@ -1,6 +1,7 @@
 """Many runs: who does them, the comparisons of the lab, and the statistics of their tables."""
 
 from labutils.experiments.comparisons import compare_transfer_vs_scratch, domain_gap_experiment
+from labutils.experiments.finetune import finetune
 from labutils.experiments.forgetting_trade_off import STRENGTHS, ForgettingRun, trade_off
 from labutils.experiments.learning_curve import PowerLaw, fit_power_law
 from labutils.experiments.range_test_trials import rates_around_suggestion
