@@ -3,7 +3,6 @@
 import torch
 
 from labutils.data import Domain
-from labutils.data.class_names import renumbered
 from labutils.networks.groups import LayerGroups, head_input, head_output
 from labutils.training.settings import Settings
 
@@ -47,7 +46,7 @@ def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> t
     if (
         model.classes is not None and len(model.classes) <= outputs
     ):  # else the names of a layer since replaced
-        domain = renumbered(domain, model.classes)
+        domain = domain.match(model.classes)
     if len(domain.classes) > outputs:
         raise ValueError(
             f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "
