@@ -32,7 +32,7 @@ DEFAULT_LABELS = {"textures": (60, 240, 720), "solar": (50, 200, 800), "digits":
 
 def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
     """Augmentation that keeps the class: turns and mirrors for textures and cells, small crops otherwise."""
-    name = domain.name if isinstance(domain, Domain) else str(domain)
+    name = domain if isinstance(domain, str) else getattr(domain, "name", None)
     return SAFE_AUGMENTATION.get(name, ("crop",))
 
 

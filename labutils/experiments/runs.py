@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 
@@ -66,13 +67,38 @@ STRATEGIES = (FEATURES, PARTIAL, FULL, SCRATCH)
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """One's own pictures by their place, so that a worker process can open them, too.
+
+    Parameters
+    ----------
+    path : str
+        A whole path: never taken for the name of a domain.
+    options : tuple of (str, value)
+        For `folder`; see `at`.
+    """
+
+    path: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def at(cls, path: str | Path, **options) -> "Pictures":
+        """The folder at ``path``; ``options`` as `folder` takes them."""
+        return cls(str(Path(path).expanduser().resolve()), tuple(sorted(options.items())))
+
+    def open(self, image_size: int) -> Domain:
+        return folder(self.path, image_size, **dict(self.options))
+
+
+@dataclass(frozen=True)
 class Run:
     """One training run from start to test accuracy.
 
     Parameters
     ----------
-    domain : str or Domain
-        A name for `load`, the path of a folder of pictures, or a Domain (then the run stays in this process).
+    domain : str, Pictures or Domain
+        A name for `load`, the path of a folder of pictures, with `Pictures` also how to read it, or a Domain (then the run
+        stays in this process).
     backbone : str
     strategy : Strategy
     labels : int
@@ -87,7 +113,7 @@ class Run:
         False for runs that choose something: they do not look at the test split.
     """
 
-    domain: str | Domain
+    domain: str | Pictures | Domain
     backbone: str
     strategy: Strategy
     labels: int
@@ -154,25 +180,26 @@ class Run:
             kept = history[settings.score_column].idxmax()
             result["validation_accuracy"] = float(history["validation_accuracy"][kept])
         if self.test:
-            from sklearn.metrics import balanced_accuracy_score
-
             seen = evaluate(model, domain, "test", settings, cache)
-            result["test_accuracy"] = seen.accuracy
-            answers = seen.logits.argmax(1)
-            result["test_balanced_accuracy"] = float(balanced_accuracy_score(seen.labels, answers))
+            result["test_accuracy"], result["test_balanced_accuracy"] = seen.accuracy, seen.balanced_accuracy
+            result["test_recall"] = seen.per_class["recall"].to_dict()
         return {**result, "seconds": perf_counter() - started}
 
 
 @lru_cache(maxsize=4)
-def _open(name: str, image_size: int) -> Domain:
+def _open(name: str | Pictures, image_size: int) -> Domain:
+    if isinstance(name, Pictures):
+        return name.open(image_size)
     # A folder here that is called like a domain is meant by ./solar only.
     is_path = Path(name).name != name or (name not in (*INSTALLED, *PUBLIC) and Path(name).is_dir())
     return (folder if is_path else load)(name, image_size)
 
 
-def open_domain(domain: str | Domain, image_size: int = 128) -> Domain:
+def open_domain(domain: str | Pictures | Domain, image_size: int = 128) -> Domain:
     """The pictures behind a name, a folder's path, or a Domain itself."""
-    return domain if isinstance(domain, Domain) else _open(str(domain), image_size)
+    if isinstance(domain, Domain):
+        return domain
+    return _open(domain if isinstance(domain, Pictures) else str(domain), image_size)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from labutils.training.compatibility import require_fitting
 from labutils.training.settings import Settings
 
 FEWEST = 30  # pictures: below, a 95 % interval is wider than 20 points unless nearly all answers are right
+FEWEST_OF_A_CLASS = 5
 WIDEST = 0.2  # of an interval that still says something
 
 
@@ -99,26 +100,36 @@ class Evaluation:
         table = self.per_class
         return tuple(table.index[(table["count"] > 0) & table["precision"].isna()])
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What these pictures cannot tell, and what the network never does, in sentences; none where all is well."""
+        low, high = self.interval
+        told = []
+        if len(self.labels) < FEWEST or high - low > WIDEST:
+            told.append(
+                f"Too few pictures to tell much: {len(self.labels)} leave an interval {100 * (high - low):.0f} "
+                "points wide"
+            )
+        if low <= self.largest_share:
+            told.append("Not shown to be better than always answering the largest class")
+        counts = self.per_class["count"]
+        if few := [f"{name} {count}" for name, count in counts.items() if 0 < count < FEWEST_OF_A_CLASS]:
+            told.append(f"Too few test pictures to tell the recall of: {', '.join(few)}")
+        if silent := self.never_answered:
+            told.append(f"Never answered: {', '.join(silent)}")
+        return tuple(told)
+
     def __repr__(self) -> str:
         return f"Evaluation({self._accuracy()})" if len(self.labels) else "Evaluation(no pictures)"
 
     def report(self) -> str:
         """Some lines for a reader: accuracy with its interval, what it is worth, and the table of classes."""
-        low, high = self.interval
         largest = self.classes[int(self.labels.bincount().argmax())]
         lines = [
             f"{self._accuracy()}; always answering {largest!r} would give {self.largest_share:.1%}",
             f"Balanced accuracy (mean recall of the classes): {self.balanced_accuracy:.1%}",
+            *self.cautions,
         ]
-        if len(self.labels) < FEWEST or high - low > WIDEST:
-            lines.append(
-                f"Too few pictures to tell much: {len(self.labels)} leave an interval {100 * (high - low):.0f} "
-                "points wide"
-            )
-        if low <= self.largest_share:
-            lines.append("Not shown to be better than always answering the largest class")
-        if silent := self.never_answered:
-            lines.append(f"Never answered: {', '.join(silent)}")
         return "\n".join([*lines, self.per_class.to_string(float_format="{:.3f}".format, na_rep="–")])
 
     def _accuracy(self) -> str:

@@ -1,0 +1,136 @@
+"""A folder of pictures in; a finished classifier, its answers and its report out."""
+
+from pathlib import Path
+from time import perf_counter
+
+import pandas as pd
+
+from labutils.data import Domain
+from labutils.data.class_names import renumbered
+from labutils.deploy.files import open_classifier, save
+from labutils.experiments.finetune import finetune
+from labutils.experiments.runs import Pictures
+from labutils.experiments.trials import Finetuned
+from labutils.headless.page import write_page
+from labutils.networks.groups import LayerGroups
+from labutils.runtime.devices import pick_device
+from labutils.runtime.files import whole_file
+from labutils.training.evaluation import Evaluation, evaluate
+
+FOR_CHOOSING = 0.75  # of the minutes; the rest opens the pictures, saves, and writes the report
+
+
+def train(
+    pictures: Pictures,
+    network: Path,
+    *,
+    minutes: float = 3,
+    backbone: str = "efficientnet_lite0",
+    image_size: int = 128,
+    seed: int = 0,
+    device: str | None = None,
+) -> Finetuned:
+    """Fine-tune on a folder and leave the network, and beside it its answers, confusion matrix and report.
+
+    Parameters
+    ----------
+    network : Path
+        Of the saved classifier; ``flowers.safetensors`` gets ``flowers.html``, ``flowers-predictions.csv`` and
+        ``flowers-confusion.csv`` beside it.
+    minutes : float, default 3
+        For all of it, if opening the pictures does not take longer.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `folder`, `finetune` and `save`; a file that cannot be one is refused before any work.
+    """
+    started = perf_counter()
+    network = _file(network)
+    pick_device(device)
+    domain = pictures.open(image_size)
+    print(domain.describe(), end="\n\n")
+    left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
+    result = finetune(domain, max(left, 0.05 * minutes), backbone, seed, device=device)
+    save(result.model, domain, network)
+    leave(network, result.model, domain, result.evaluation, result.tried)
+    print(f"\n{result.evaluation.report()}\n\n{perf_counter() - started:.0f} s in all. Written:")
+    for file in (network, *beside(network)):
+        print(f"  {file}")
+    print(f"Ask it: python -m labutils predict {network} NEW --csv answers.csv")
+    return result
+
+
+def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: bool = False) -> Evaluation:
+    """Evaluate a saved classifier on the test part of a folder, or all of it, and write the page.
+
+    Parameters
+    ----------
+    to : Path, optional
+        Of the page, default beside the network; answers and confusion matrix are written beside the page.
+    whole : bool, default False
+        All pictures of the folder are test pictures: none was trained on.
+    """
+    classifier = open_classifier(network)
+    if whole:
+        pictures = Pictures.at(pictures.path, **{**dict(pictures.options), "parts": "test"})
+    domain = pictures.open(classifier.preparation.image_size)
+    model = classifier.model.to(pick_device())
+    seen = evaluate(model, domain, "test")
+    page = Path(network).with_suffix(".html") if to is None else to
+    leave(page, model, domain, seen)
+    print(f"{domain.describe()}\n\n{seen.report()}\n\nWritten: {', '.join(map(str, beside(page)))}")
+    return seen
+
+
+def predict(network: Path, new: list[str], csv: Path | None = None, top: int = 1) -> pd.DataFrame:
+    """Answer for files and folders; the table is printed, and written where ``csv`` says."""
+    table = open_classifier(network).predict(new, top)
+    if csv is None:
+        print(table.to_string(index=False, float_format="{:.3f}".format))
+    else:
+        with whole_file(csv) as path:
+            table.to_csv(path, index=False, float_format="%.6g")
+        print(f"{len(table)} answers in {csv}")
+    unread, unfamiliar = int((table["note"] != "").sum()), int(table["unfamiliar"].sum())
+    if unread:
+        print(f"{unread} files could not be read: see the column note")
+    if unfamiliar:
+        print(f"{unfamiliar} pictures are unlike all training pictures: do not trust their answers")
+    return table
+
+
+def beside(file: Path) -> tuple[Path, Path, Path]:
+    """The page, the answers and the confusion matrix that stand beside a network or a page, named like it."""
+    names = (f"{file.stem}.html", f"{file.stem}-predictions.csv", f"{file.stem}-confusion.csv")
+    return tuple(file.with_name(name) for name in names)
+
+
+def leave(
+    file: Path, model: LayerGroups, domain: Domain, seen: Evaluation, tried: pd.DataFrame | None = None
+) -> None:
+    """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of."""
+    domain = renumbered(domain, seen.classes)
+    page, predictions, confusion = beside(file)
+    probabilities, answers = seen.logits.softmax(1).max(1)
+    table = pd.DataFrame(
+        {
+            "picture": domain.test,
+            "class": [seen.classes[number] for number in seen.labels],
+            "answer": [seen.classes[number] for number in answers],
+            "probability": probabilities,
+        }
+    )
+    with whole_file(predictions) as path:
+        table.assign(right=table["class"] == table["answer"]).to_csv(path, index=False, float_format="%.6g")
+    with whole_file(confusion) as path:
+        seen.confusion.to_csv(path)
+    write_page(page, model, domain, seen, tried)
+
+
+def _file(path: Path) -> Path:
+    if path.is_dir() or path.suffix != ".safetensors":
+        raise ValueError(
+            f"--save {path}: give the name of a file that ends in .safetensors, such as flowers.safetensors"
+        )
+    return path
