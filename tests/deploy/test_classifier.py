@@ -83,7 +83,7 @@ def test_the_order_of_channels_where_the_shape_allows_two(classifier, photograph
 def test_a_file_is_read_as_for_training(classifier, photograph, tmp_path):
     file = tmp_path / "large.jpg"
     photograph(500, 300).save(file)
-    expected = classifier.probabilities(read_picture(file, 32)[None])
+    expected = classifier.probabilities(read_picture(file, classifier.preparation)[None])
     assert classifier.predict(file)["probability"].item() == float(expected.max())
 
 
