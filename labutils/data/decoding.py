@@ -1,5 +1,6 @@
 """Any picture file's pixels as square bytes, without aliasing, clipping or turning."""
 
+import sys
 import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
@@ -20,6 +21,8 @@ FITS = ("crop", "pad", "squash")
 LARGE, LARGEST = 50_000_000, 1_000_000_000  # pixels of one picture: opened one at a time; not opened
 DEPTHS = (1, 8, 10, 12, 14, 16, 20, 24, 32)  # bits
 GREY = (128, 128, 128)  # about the mean of photographs, so near zero for the network
+_OTHER_BYTE = {"RGB;16L": "RGB;16B", "RGB;16B": "RGB;16L"}
+_OTHER_BYTE["RGB;16N"] = "RGB;16B" if sys.byteorder == "little" else "RGB;16L"
 Scale = tuple[float, float]
 
 
@@ -210,19 +213,18 @@ def _upright(picture: Image.Image) -> Image.Image:
 def deep_values(picture: Image.Image) -> numpy.ndarray | None:
     """Numbers of a picture with more than 8 bits a channel or in floating point; ``None`` for all others.
 
-    Shape (height, width), or (height, width, 3) for a PNG or TIFF file.
+    Shape (height, width), or (height, width, 3) for a colour picture that was opened from a file.
     """
-    raw = str(picture.tile[0].args) if getattr(picture, "tile", None) else ""
-    if "RGB;16" in raw and picture.format in ("PNG", "TIFF"):
-        # Pillow keeps the upper eight bits of sixteen, which leaves four of twelve.
-        if picture.format == "PNG":
-            from torchvision.io import ImageReadMode, decode_image, read_file
-
-            pixels = decode_image(read_file(picture.filename), ImageReadMode.UNCHANGED)
-            return pixels.permute(1, 2, 0).numpy()
-        from tifffile import imread
-
-        return imread(picture.filename, key=0)
+    if picture.mode == "RGB" and getattr(picture, "filename", "") and picture.tile:
+        args = picture.tile[0].args
+        raw, *more = (args,) if isinstance(args, str) else args or ("",)
+        if raw in _OTHER_BYTE:
+            # Pillow keeps the upper byte of the two, which leaves four of twelve bits. Read in the other order of bytes
+            # it keeps the lower one.
+            with Image.open(picture.filename) as lower:
+                swapped = _OTHER_BYTE[raw] if isinstance(args, str) else (_OTHER_BYTE[raw], *more)
+                lower.tile = [tile._replace(args=swapped) for tile in lower.tile]
+                return numpy.asarray(picture).astype(numpy.int64) * 256 + numpy.asarray(lower)
     return numpy.asarray(_upright(picture)) if picture.mode.split(";")[0] in ("I", "F") else None
 
 

@@ -16,10 +16,10 @@ from labutils.data.decoding import Preparation, fits_in_memory, room_for
 from labutils.data.domain import Domain
 from labutils.data.duplicates import grouped, joined, note_copies, note_groups, numbered
 from labutils.data.label_table import arrange_by_table
-from labutils.data.layout import LAYOUT, PARTS, Found, arrange
+from labutils.data.layout import LAYOUT, PARTS, arrange
 from labutils.data.splits import DataError
 from labutils.data.streaming import StreamedPictures
-from labutils.data.tree import scan
+from labutils.data.tree import Found, scan
 from labutils.runtime.files import data_folder
 
 if TYPE_CHECKING:

@@ -1,14 +1,15 @@
 """Pictures whose classes stand in a table: a CSV of file names and labels."""
 
+import csv
 import os
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
-from labutils.data.layout import PARTS, Found, note_other_files, part_of, settle_parts
+from labutils.data.layout import PARTS, part_of, settle_parts
 from labutils.data.splits import DataError
-from labutils.data.tree import Node
+from labutils.data.tree import Found, Node, note_other_files
 
 LABEL_NAMES = ("label", "labels", "class", "classes", "class_name", "category", "target", "diagnosis", "y")
 LABEL_NAMES += ("breed", "species", "label_name", "class_label", "class_id", "category_name", "label_group")
@@ -105,7 +106,7 @@ def _read(table: str | Path | pd.DataFrame, path: Path, places: "_Places") -> pd
             frame = pd.read_csv(file, encoding="utf-8-sig", **how)
         except UnicodeDecodeError:
             frame = pd.read_csv(file, encoding="cp1252", **how)
-    except ValueError as error:  # pandas' own errors on tables are ValueErrors
+    except (ValueError, csv.Error) as error:  # pandas' own errors on tables are ValueErrors
         raise DataError(f"{file} could not be read as a table ({error}): {REMEDY}") from error
     if (places.find(frame.columns.to_series()) >= 0).any():  # the first row is no heading
         frame.loc[-1] = frame.columns

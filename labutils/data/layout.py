@@ -4,11 +4,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
 from labutils.data.splits import DataError
-from labutils.data.tree import Node
+from labutils.data.tree import Found, Node, note_other_files
 
 PARTS = ("train", "validation", "test")
 _WORDS = (
@@ -28,22 +27,6 @@ LAYOUT = """Expected is one folder per class, with at least two classes:
     {name}/cats/second.png
     {name}/dogs/third.jpg
 or such folders inside {name}/train, {name}/val and {name}/test, or pictures with a table: labels="labels.csv\""""
-
-
-@dataclass
-class Found:
-    """Pictures of a data set before they are decoded.
-
-    ``names`` are places of files below the folder; ``parts`` holds 0, 1, 2 for training, validation and test, where
-    the source fixes them; ``groups`` what belongs together; ``notes`` what whoever opens it must know.
-    """
-
-    names: list[str]
-    labels: list[int]
-    classes: tuple[str, ...]
-    parts: list[int] | None = None
-    notes: list[str] = field(default_factory=list)
-    groups: list[str] | None = None
 
 
 @cache
@@ -238,13 +221,6 @@ def _collect(root: Node, pairs: list[tuple[Node, str, int | None]], notes: list[
     note_other_files(sum((node.other_files() for node, *_ in pairs), Counter()), notes)
     labels, names, parts = ([row[column] for row in rows] for column in (0, 2, 3))
     return Found(names, labels, classes, None if None in parts else parts, notes)
-
-
-def note_other_files(others: Counter, notes: list[str]) -> None:
-    """Say how many files have endings that do not count."""
-    if others:
-        listed = ", ".join(f"{count} {ending}" for ending, count in others.most_common(8))
-        notes.append(f"Left out: {others.total()} files that Pillow does not open ({listed})")
 
 
 def settle_parts(

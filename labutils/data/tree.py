@@ -29,8 +29,11 @@ NEED_A_PROGRAM = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}  # Pillow knows 
 
 def endings() -> set[str]:
     """Endings of all files that Pillow opens, in small letters with their dot."""
-    known = Image.registered_extensions()
-    return {end for end, kind in known.items() if kind in Image.OPEN and kind not in NEED_A_PROGRAM}
+    known, opens = (
+        Image.registered_extensions(),
+        Image.OPEN.keys() - NEED_A_PROGRAM | {"MPO"},
+    )  # which JPEG opens
+    return {end for end, kind in known.items() if kind in opens}
 
 
 @dataclass(eq=False)
@@ -70,6 +73,22 @@ class Node:
     def other_files(self) -> Counter:
         """How many files at any depth have an ending that Pillow does not open, by ending."""
         return sum((child.other_files() for child in self.children), Counter(self.others))
+
+
+@dataclass
+class Found:
+    """Pictures of a data set before they are decoded.
+
+    ``names`` are places of files below the folder; ``parts`` holds 0, 1, 2 for training, validation and test, where
+    the source fixes them; ``groups`` what belongs together; ``notes`` what whoever opens it must know.
+    """
+
+    names: list[str]
+    labels: list[int]
+    classes: tuple[str, ...]
+    parts: list[int] | None = None
+    notes: list[str] = field(default_factory=list)
+    groups: list[str] | None = None
 
 
 def scan(top: Path) -> Node:
@@ -117,3 +136,10 @@ def _sort(node: Node) -> None:
     node.children.sort(key=lambda child: child.name)
     for child in node.children:
         _sort(child)
+
+
+def note_other_files(others: Counter, notes: list[str]) -> None:
+    """Say how many files have endings that do not count."""
+    if others:
+        listed = ", ".join(f"{count} {ending}" for ending, count in others.most_common(8))
+        notes.append(f"Left out: {others.total()} files that Pillow does not open ({listed})")

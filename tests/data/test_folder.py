@@ -121,11 +121,6 @@ def test_the_centre_is_kept_and_thin_stripes_do_not_alias(pets):
     assert (read[:, :, 2:-2] - 127.5).abs().max() < 3, "stripes finer than a pixel must become even grey"
 
 
-def test_floating_point_pixels_are_refused_by_name(pets):
-    with pytest.raises(DataError, match="#.tif .*8 or 16 bits"):
-        picture_read(pets, "#.tif", Image.new("F", (40, 40), 0.5))
-
-
 # ---- mistakes
 
 
@@ -147,13 +142,6 @@ def test_pictures_without_class_folders_show_the_layout(pets):
 def test_a_single_class(pets):
     (pets / "dogs").rename(pets.parent / "dogs")
     with pytest.raises(DataError, match="single class, 'cats'"):
-        folder(pets)
-
-
-def test_a_set_that_is_already_split(pets):
-    (pets / "cats").rename(pets / "Train")
-    (pets / "dogs").rename(pets / "val")
-    with pytest.raises(DataError, match="already split into Train, val.*merge them"):
         folder(pets)
 
 
@@ -209,12 +197,6 @@ def test_a_class_left_too_small_by_skipping_is_named(pets):
         file.write_bytes(b"broken")
     with pytest.warns(UserWarning), pytest.raises(DataError, match="'dogs' has 2 pictures"):
         folder(pets, image_size=32, skip_unreadable=True)
-
-
-def test_a_decompression_bomb_is_named(pets, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 40)
-    with pytest.raises(DataError, match="#.png .*decompression bomb"):
-        picture_read(pets, "#.png", Image.new("L", (100, 100)))
 
 
 # ---- decoding once
