@@ -8,13 +8,16 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def pixels(file, image_size):
+def pixels(file, image_size, scale):
     picture = Image.open(file)
     picture.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
+    if picture.mode[0] in "IF":  # more than 8 bits, which Pillow would clip at 255
+        values = np.asarray(picture, "float64")
+        high = min(2.0**n - 1 for n in (1, 8, 10, 12, 14, 16, 20, 24, 32) if values.max() < 2**n)
+        low, high = scale or (0, high)
         picture = Image.fromarray(
-            ((np.asarray(picture, "int64").clip(0, 65535) + 128) // 257).astype("uint8")
+            (((values - low) * (255 / (high - low))).clip(0, 255) + 0.5).astype("uint8")
         )
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
@@ -24,7 +27,8 @@ def pixels(file, image_size):
 
 session = onnxruntime.InferenceSession(sys.argv[1])
 metadata = session.get_modelmeta().custom_metadata_map
-images = pixels(sys.argv[2], json.loads(metadata["preparation"])["image_size"])
+preparation = json.loads(metadata["preparation"])
+images = pixels(sys.argv[2], preparation["image_size"], preparation["scale"])
 probabilities, unfamiliar = session.run(None, {"images": images})
 for name, probability in zip(json.loads(metadata["classes"]), probabilities[0], strict=True):
     print(f"{name}\t{probability:.6f}")

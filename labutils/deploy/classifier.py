@@ -183,6 +183,8 @@ def pack(model: LayerGroups, domain: Domain, temperature: float | None = None) -
             f"{len(domain.classes)} names for {outputs} outputs: {', '.join(domain.classes)}. Build the model with "
             f"num_classes={len(domain.classes)}"
         )
+    if domain.only_test:
+        raise ValueError(f"{domain.name} is a test set: give the pictures that the network was trained on")
     model = copy.deepcopy(model).float()
     if any(is_adapter(name) for name, _ in model.named_parameters()):
         merge_adapters(model)

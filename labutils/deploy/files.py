@@ -127,7 +127,8 @@ def open_classifier(path: str | Path, head: nn.Module | None = None) -> Classifi
     if "novelty.centres" in tensors:
         classes, features = tensors["novelty.centres"].shape
         novelty = Novelty(features, classes)
-    preparation = Preparation(**told["preparation"])
+    scale = told["preparation"].pop("scale")
+    preparation = Preparation(**told["preparation"], scale=scale and tuple(scale))
     classifier = Classifier(model, told["classes"], preparation, told["temperature"], novelty)
     try:
         classifier.load_state_dict(tensors)

@@ -113,7 +113,9 @@ def to_onnx(classifier: Classifier, path: str | Path) -> Path:
         "classes": json.dumps(classifier.classes),
         "preparation": json.dumps(asdict(classifier.preparation)),
         "decoding": "JPEG may be decoded at 1/2, 1/4 or 1/8 while both sides stay twice image_size (as Pillow's draft); "
-        "turned upright by EXIF; 16-bit grey divided by 257; transparent becomes white; converted to RGB",
+        "turned upright by EXIF; deep pictures (modes I and F) scaled so that preparation's scale, or else 0 and the "
+        "largest number of 1, 8, 10, 12, 14, 16, 20, 24 or 32 bits that holds them, become 0 and 255; colour of 16 bits "
+        "likewise, which Pillow cannot read; transparent becomes white; converted to RGB",
     }
     graph.model.metadata_props.update(told)
     with whole_file(path) as temporary:

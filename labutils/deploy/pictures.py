@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from labutils.data import DataError, decoding
+from labutils.data.tree import scan
 
 CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 GREY = (19595, 38470, 7471)  # of 65536: red, green and blue in a grey value, as in Pillow (ITU-R 601-2)
@@ -85,14 +86,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"There is no file or folder {path}: check the spelling")
-    endings = Image.registered_extensions()
-    files = [
-        file
-        for file in sorted(path.rglob("*"))
-        if file.suffix.lower() in endings
-        and file.is_file()
-        and not any(part.startswith((".", "__MACOSX")) for part in file.relative_to(path).parts)
-    ]
+    files = [path / place for place in sorted(scan(path).files())]
     if not files:
         raise ValueError(f"{path} holds no pictures: no file there has an ending that Pillow opens")
     return files

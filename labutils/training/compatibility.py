@@ -2,7 +2,7 @@
 
 import torch
 
-from labutils.data import Domain
+from labutils.data import DataError, Domain
 from labutils.networks.groups import LayerGroups, head_input, head_output
 from labutils.training.settings import Settings
 
@@ -46,7 +46,13 @@ def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> t
     if (
         model.classes is not None and len(model.classes) <= outputs
     ):  # else the names of a layer since replaced
-        domain = domain.match(model.classes)
+        try:
+            domain = domain.match(model.classes)
+        except DataError as error:
+            raise DataError(
+                f"{error}. To train the network on other classes, give it a new head first, or set model.classes = None "
+                "to use its outputs for them"
+            ) from error
     if len(domain.classes) > outputs:
         raise ValueError(
             f"{domain.name} has {len(domain.classes)} classes but the head only {outputs} outputs: "

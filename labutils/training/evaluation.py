@@ -177,6 +177,8 @@ def evaluate(
     """
     if split not in ("train", "validation", "test"):
         raise ValueError(f"split={split!r}: use 'train', 'validation' or 'test'")
+    if isinstance(domain, Domain) and not len(getattr(domain, split)):
+        raise ValueError(f"{domain.name} has no {split} pictures: it is a test set, evaluate split='test'")
     domain, _ = require_fitting(model, domain, settings)
     model.to(pick_device(settings.device))
     inputs = Inputs(model, domain, settings, cache if cache is not None else ActivationCache(0))

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers import CLASSES, changed, snapshot, with_statistics
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -110,6 +113,28 @@ def test_another_process_gives_the_same_answers(tiny_domain, tmp_path, photograp
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT
     )
     assert done.stdout.strip() == open_classifier(path).predict(tmp_path, top=3).to_json(double_precision=15)
+
+
+def test_fit_and_depth_are_those_of_the_training(trained, tiny_domain, tmp_path):
+    domain = replace(tiny_domain, fit="pad", scale=(0.0, 4095.0))
+    found = open_classifier(save(trained, domain, tmp_path / "a.safetensors"))
+    expected = pack(trained, domain)
+    assert found.preparation == expected.preparation and found.preparation.scale == (0.0, 4095.0)
+    strip = np.zeros((20, 90), "uint16")
+    strip[:, 45:] = 3000
+    assert found.predict(strip).equals(expected.predict(strip))
+    pixels = found.preparation(Image.fromarray(strip))
+    assert pixels.max() == 187 and (pixels[:, 0] == 128).all(), "3000 of 4095, and grey above"
+
+
+def test_a_test_set_is_no_training_set(trained, tiny_domain, tmp_path):
+    empty = tiny_domain.train[:0]
+    alone = replace(tiny_domain, train=empty, validation=empty)
+    with pytest.raises(ValueError, match="give the pictures that the network was trained on"):
+        save(trained, alone, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="no validation pictures"):
+        lab.evaluate(trained, alone, "validation")
+    assert len(lab.evaluate(trained, alone).labels) == 9
 
 
 def test_names_are_those_of_the_network(trained, tiny_domain, tmp_path):

@@ -97,6 +97,7 @@ def pictures(photograph, folder):
     photograph(33, 32).convert("P").save(folder / "palette.gif")
     photograph(50, 70).convert("L").save(folder / "grey.bmp")
     photograph(50, 70).convert("CMYK").save(folder / "print.tif")
+    Image.fromarray(np.asarray(photograph(40, 60).convert("L")).astype("uint16") * 16).save(folder / "12.tif")
     clear = photograph(64, 40).convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))
     clear.save(folder / "clear.png")
