@@ -118,6 +118,27 @@ def test_parts_inside_classes(top):
     assert domain.classes == ("cat", "dog") and sizes(domain) == (10, 2, 4) and "validation is taken" in said
 
 
+@pytest.mark.parametrize(
+    "pattern, classes",
+    [("{part}_{name}", ("cat", "dog")), ("{name}-{part}", ("cat", "dog")), ("{part}{name}", ("A", "B"))],
+)
+def test_folders_named_after_part_and_class(top, pattern, classes):
+    for part, count in (("train", 5), ("test", 2)):
+        fill(*(top / pattern.format(part=part, name=name) for name in classes), count=count)
+    domain, said = opened(top)
+    assert domain.classes == classes and sizes(domain) == (8, 2, 4) and "validation is taken" in said
+
+
+def test_two_things_that_sound_like_parts_are_classes(top):
+    fill(top / "steam train", top / "test tube")
+    assert opened(top)[0].classes == ("steam train", "test tube")
+
+
+def test_classes_spelled_with_other_capitals_in_another_part_are_the_same(top):
+    fill(top / "TRAIN" / "Cat", top / "TRAIN" / "DOG", top / "Val" / "cat", top / "Val" / "dog")
+    assert opened(top)[0].classes == ("Cat", "DOG") and len(opened(top)[0].test) == 8
+
+
 @pytest.mark.parametrize("beside", ["pred", "unlabelled", "seg_pred", "annotations", "val", "misc"])
 def test_what_holds_no_classes_beside_parts_is_left_out_and_named(top, beside):
     for part in ("train", "test"):
