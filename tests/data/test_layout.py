@@ -6,6 +6,7 @@ import pytest
 import torch
 from picture_folders import fill, noise
 
+from labutils import evaluate, fit, lr_finder
 from labutils.data import DataError, folder
 from labutils.data.layout import part_of
 
@@ -251,6 +252,15 @@ def test_a_whole_folder_as_a_test(top):
     assert opened(top / "alone", parts="test")[0].classes == ("a",), "one class is enough"
 
 
+def test_a_test_is_not_trained_on(top, tiny_net):
+    fill(top / "horizontal", top / "vertical")
+    domain = opened(top, parts="test")[0]
+    for train in (fit, lr_finder):
+        with pytest.raises(ValueError, match="set is a test set as a whole: open other pictures"):
+            train(tiny_net(), domain)
+    assert len(evaluate(tiny_net(), domain).labels) == 8
+
+
 def test_classes_missing_in_a_part_are_said_to_be(top):
     for part, names in (("train", "ab"), ("val", "a"), ("test", "abc")):
         for name in names:
@@ -360,7 +370,7 @@ def test_wrong_groups_name_the_remedy(top, groups, message):
 
 def test_too_few_groups_are_refused(top):
     fill(top / "a", top / "b")
-    with pytest.raises(DataError, match="everything belongs to 2 groups"):
+    with pytest.warns(UserWarning), pytest.raises(DataError, match="everything belongs to 2 groups"):
         folder(top, 32, groups=r"/?(a|b)/")
 
 
