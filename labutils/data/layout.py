@@ -36,12 +36,16 @@ def part_of(name: str) -> tuple[int | None, bool]:
     >>> part_of("seg_train"), part_of("Validation-Images"), part_of("steam train"), part_of("valves")
     ((0, True), (1, True), (0, False), (None, False))
     """
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    tokens = re.findall(r"[^\W\d_]+", re.sub(r"h[eo]ld[^a-z]?out", "holdout", name))
+    tokens = [token for token in map(str.lower, _tokens(name)) if not token.isdigit()]
     parts = [part for t in tokens for part in range(3) if re.fullmatch(f"({_WORDS[part]}){_STUCK}", t)]
     if not parts or len(set(parts)) > (2 if set(parts) == {0, 1} else 1):
         return None, False
     return min(parts), len(tokens) - len(parts) == sum(token in _BESIDE for token in tokens)
+
+
+def _tokens(name: str) -> list[str]:
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    return re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?i)h[eo]ld[^a-z]?out", "holdout", name))
 
 
 def look_through(node: Node, stop: Iterable[str] = ()) -> Node:
@@ -74,7 +78,9 @@ def arrange(root: Node, parts: Mapping | str | bool | None = None) -> Found:
     nodes = _asked_for(root, parts) if isinstance(parts, Mapping) else None
     if nodes is None:
         top, nodes = (top, None) if parts is False else _given_parts(root, top, notes)
-    if nodes is None:
+    if nodes is None and parts is None and (pairs := _parts_in_names(top)):
+        pass
+    elif nodes is None:
         if parts is None and top is not root and part_of(top.name)[1]:
             notes.append(_only(f"{top.name}/", part_of(top.name)[0]))
         pairs = [(child, child.name, None) for child in _class_folders(top, root, notes)]
@@ -162,6 +168,17 @@ def _given_parts(root: Node, top: Node, notes: list[str]) -> tuple[Node, dict[in
     return top, None
 
 
+def _parts_in_names(top: Node) -> list[tuple[Node, str, int]] | None:
+    """Class and part of folders that are named after both (``train_cats``), each class in several parts."""
+    pairs = []
+    for child in top.filled:
+        part, rest = part_of(child.name)[0], _tokens(child.name)
+        pairs.append((child, "_".join(token for token in rest if part_of(token)[0] is None), part))
+    times = Counter(name for _, name, _ in pairs)
+    several = len({part for *_, part in pairs}) > 1 and min(times.values(), default=0) > 1 and "" not in times
+    return pairs if several and len(times) > 1 and all(part is not None for *_, part in pairs) else None
+
+
 def _class_folders(top: Node, root: Node, notes: list[str]) -> list[Node]:
     layout = LAYOUT.format(name=root.name)
     if not top.filled:
@@ -191,16 +208,26 @@ def _classes_in_parts(nodes: dict[int, list[Node]], notes: list[str]) -> list[tu
     known = {child.name for node in every if len(node.filled) > 1 for child in node.filled}
     inside = {node: look_through(node, known) for node in every}
     trained = {child.name for node in nodes.get(0, every) for child in inside[node].filled}
+    spelled = {name.casefold(): name for name in trained}  # Cat in train, cat in val
     pairs = []
     for number, some in sorted(nodes.items()):
         for node in some:
             folders = inside[node].filled
-            if trained.isdisjoint(child.name for child in folders):
+            if spelled.keys().isdisjoint(child.name.casefold() for child in folders):
                 notes.append(
                     f"Left out: {node.name}/ ({node.total} pictures), whose folders are no classes of training"
                 )
             else:
-                pairs += [(child, child.name, number) for child in folders]
+                pairs += [
+                    (
+                        child,
+                        child.name
+                        if child.name in trained
+                        else spelled.get(child.name.casefold(), child.name),
+                        number,
+                    )
+                    for child in folders
+                ]
     return pairs
 
 

@@ -50,6 +50,8 @@ class Trainer:
         against_forgetting: ExtraLoss | None = None,
     ):
         domain, outputs = require_fitting(model, domain, settings)
+        if domain.only_test:
+            raise ValueError(f"{domain.name} is a test set as a whole: open other pictures to train on")
         if outputs > len(domain.classes):
             warnings.warn(
                 f"The head has {outputs} outputs for the {len(domain.classes)} classes of {domain.name}: build the model with "

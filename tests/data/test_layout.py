@@ -6,6 +6,7 @@ import pytest
 import torch
 from picture_folders import fill, noise
 
+from labutils import evaluate, fit, lr_finder
 from labutils.data import DataError, folder
 from labutils.data.layout import part_of
 
@@ -116,6 +117,27 @@ def test_parts_inside_classes(top):
         fill(top / name / "test", count=2)
     domain, said = opened(top)
     assert domain.classes == ("cat", "dog") and sizes(domain) == (10, 2, 4) and "validation is taken" in said
+
+
+@pytest.mark.parametrize(
+    "pattern, classes",
+    [("{part}_{name}", ("cat", "dog")), ("{name}-{part}", ("cat", "dog")), ("{part}{name}", ("A", "B"))],
+)
+def test_folders_named_after_part_and_class(top, pattern, classes):
+    for part, count in (("train", 5), ("test", 2)):
+        fill(*(top / pattern.format(part=part, name=name) for name in classes), count=count)
+    domain, said = opened(top)
+    assert domain.classes == classes and sizes(domain) == (8, 2, 4) and "validation is taken" in said
+
+
+def test_two_things_that_sound_like_parts_are_classes(top):
+    fill(top / "steam train", top / "test tube")
+    assert opened(top)[0].classes == ("steam train", "test tube")
+
+
+def test_classes_spelled_with_other_capitals_in_another_part_are_the_same(top):
+    fill(top / "TRAIN" / "Cat", top / "TRAIN" / "DOG", top / "Val" / "cat", top / "Val" / "dog")
+    assert opened(top)[0].classes == ("Cat", "DOG") and len(opened(top)[0].test) == 8
 
 
 @pytest.mark.parametrize("beside", ["pred", "unlabelled", "seg_pred", "annotations", "val", "misc"])
@@ -230,6 +252,15 @@ def test_a_whole_folder_as_a_test(top):
     assert opened(top / "alone", parts="test")[0].classes == ("a",), "one class is enough"
 
 
+def test_a_test_is_not_trained_on(top, tiny_net):
+    fill(top / "horizontal", top / "vertical")
+    domain = opened(top, parts="test")[0]
+    for train in (fit, lr_finder):
+        with pytest.raises(ValueError, match="set is a test set as a whole: open other pictures"):
+            train(tiny_net(), domain)
+    assert len(evaluate(tiny_net(), domain).labels) == 8
+
+
 def test_classes_missing_in_a_part_are_said_to_be(top):
     for part, names in (("train", "ab"), ("val", "a"), ("test", "abc")):
         for name in names:
@@ -339,7 +370,7 @@ def test_wrong_groups_name_the_remedy(top, groups, message):
 
 def test_too_few_groups_are_refused(top):
     fill(top / "a", top / "b")
-    with pytest.raises(DataError, match="everything belongs to 2 groups"):
+    with pytest.warns(UserWarning), pytest.raises(DataError, match="everything belongs to 2 groups"):
         folder(top, 32, groups=r"/?(a|b)/")
 
 
