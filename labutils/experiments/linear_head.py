@@ -19,6 +19,7 @@ from labutils.training.settings import Settings
 STRENGTHS = tuple(float(c) for c in np.geomspace(1e-4, 10, 11))  # scikit-learn's C: the larger, the freer
 FOLDS = 5
 VIEWS = 2  # augmented views beside the picture as it is
+LEAST = 0.5  # of the mean deviation of the features
 WORTH = 0.98  # of the loss: what an augmentation must reach to be preferred to those before it
 MOST_ROWS = 6000  # with views; more pictures get fewer of them
 MOST_PICTURES = 20_000  # that a head is fitted to; 1280 features of each take 100 MB
@@ -125,9 +126,13 @@ def _views(model, linear, domain, ids, settings, views, cache) -> np.ndarray:
 
 
 def _scale(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each feature over pictures and views; 1 where a feature never changes."""
+    """Mean and standard deviation of each feature over pictures and views.
+
+    A feature that hardly ever changes in training would be blown up, and one picture in which it does would drown all
+    else: no deviation counts for less than a part of the mean one.
+    """
     deviation = features.std((0, 1))
-    return features.mean((0, 1)), np.where(deviation > 1e-6, deviation, 1)
+    return features.mean((0, 1)), np.maximum(deviation, LEAST * deviation.mean() + 1e-12)
 
 
 def _strength(features: np.ndarray, labels: np.ndarray, settings: Settings) -> tuple[float, float]:
