@@ -71,6 +71,8 @@ class Plan:
         if arguments.data is None:
             plan = replace(plan, domain=arguments.domain)
         else:  # a whole path is never taken for the name of a domain
+            if not arguments.data:
+                raise ValueError("--data is empty: give the folder of your pictures")
             own = str(Path(arguments.data).expanduser().resolve())
             plan = replace(plan, domain=own, gap_domains=(own,), gap_labels={})
         domain = open_domain(plan.domain, plan.image_size)

@@ -153,7 +153,7 @@ def test_pictures_of_ones_own_are_never_taken_for_a_domain_of_that_name(tmp_path
     for name in ("a", "b"):
         (tmp_path / "digits" / name).mkdir(parents=True)
         for i in range(12):
-            Image.new("L", (40, 40), 10 * i).save(tmp_path / "digits" / name / f"{i}.png")
+            Image.new("L", (40, 40), 10 * i + (name == "b")).save(tmp_path / "digits" / name / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     given = Namespace(
         backbone="efficientnet_lite0", device="cpu", seeds=1, quick=True, image_size=32, workers=None, domain="solar",
@@ -205,7 +205,8 @@ def test_own_pictures_from_the_command_line(tmp_path):
     for number, (name, color) in enumerate({"red": (200, 30, 30), "blue": (30, 30, 200)}.items()):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         for i in range(12):
-            Image.new("RGB", (40, 50), color).save(tmp_path / "pictures" / name / f"{number}{i}.png")
+            shade = tuple(level + i for level in color)  # equal pictures would be copies
+            Image.new("RGB", (40, 50), shade).save(tmp_path / "pictures" / name / f"{number}{i}.png")
     done = run_solution(
         "--quick", "--parts", "features", "--data", str(tmp_path / "pictures"), "--outputs", str(tmp_path / "out"),
         "--image-size", "32", "--workers", "1",
