@@ -6,7 +6,6 @@ from time import perf_counter
 import pandas as pd
 
 from labutils.data import Domain
-from labutils.data.class_names import renumbered
 from labutils.deploy.files import open_classifier, save
 from labutils.experiments.finetune import finetune
 from labutils.experiments.runs import Pictures
@@ -110,7 +109,7 @@ def leave(
     file: Path, model: LayerGroups, domain: Domain, seen: Evaluation, tried: pd.DataFrame | None = None
 ) -> None:
     """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of."""
-    domain = renumbered(domain, seen.classes)
+    domain = domain.match(seen.classes)
     page, predictions, confusion = beside(file)
     probabilities, answers = seen.logits.softmax(1).max(1)
     table = pd.DataFrame(
