@@ -145,6 +145,14 @@ def test_groups_are_divided_by_the_shares_and_never_torn(groups, seed):
             assert abs(int((inside == number).sum()) - share * len(inside)) <= 5, "by one group at most"
 
 
+@pytest.mark.parametrize("groups, parts", [(1, {0}), (2, {0, 2}), (3, {0, 1, 2})])
+def test_a_class_of_few_groups_is_trained_on_then_tested_then_validated(groups, parts):
+    labels = torch.tensor([0] * 40 + [1] * groups)
+    for seed in range(5):
+        part = divide_groups(labels, torch.arange(len(labels)), (0.6, 0.15, 0.25), seed)
+        assert set(part[40:].tolist()) == parts
+
+
 # ---- names
 
 
