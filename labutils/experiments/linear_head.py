@@ -190,10 +190,12 @@ def _regress(features, labels, strength, settings, outputs) -> tuple[np.ndarray,
     """Weights, shape (outputs, features), and biases of scikit-learn's logistic regression over all views."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     views = len(features)
     regression = LogisticRegression(C=strength / views, class_weight=settings.class_weights, max_iter=500)
-    with warnings.catch_warnings():
+    # So small a problem gains nothing from two threads; where others want the cores, too, it took 24 times as long.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough: the held-out loss judges it
         regression.fit(features.reshape(-1, features.shape[2]), np.tile(labels, views))
     weights, bias = regression.coef_, regression.intercept_
