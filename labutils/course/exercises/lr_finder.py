@@ -83,7 +83,7 @@ def better_rate(answer: float) -> None:
     verdict(
         answer,
         lambda rate: after >= before + GAIN,
-        f"Validation accuracy {after:.1%}, with the suggestion {before:.1%}.",
+        f"Validation accuracy {after:.1%}, with the suggestion {before:.1%} (measured)",
         [
             (
                 lambda rate: not _is_rate(rate),
