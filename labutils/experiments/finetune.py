@@ -18,6 +18,7 @@ from labutils.networks.backbones import build_feature_extractor
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
+from labutils.runtime.distributed import world_size
 from labutils.runtime.seeds import default_seed
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.evaluation import Evaluation, evaluate
@@ -94,7 +95,7 @@ def finetune(
     Raises
     ------
     ValueError, WeightsError
-        Minutes out of range, or whatever `build_feature_extractor` and `fit` refuse.
+        Minutes out of range, several processes, or whatever `build_feature_extractor` and `fit` refuse.
 
     Examples
     --------
@@ -104,6 +105,10 @@ def finetune(
     """
     if not (isinstance(minutes, Real) and 0 < minutes < math.inf):
         raise ValueError(f"minutes={minutes!r} is out of range: use a number above 0, 3 is usual")
+    if world_size() > 1:
+        raise ValueError(
+            "finetune is the work of one process: what it tries depends on the clock. Call it on one of them"
+        )
     started, seed = perf_counter(), default_seed() if seed is None else seed
     settings = _settings(domain, seed, device)
     model = build_feature_extractor(backbone, len(domain.classes), weights=weights, seed=seed)

@@ -27,7 +27,6 @@ def train(
     backbone: str = "efficientnet_lite0",
     image_size: int = 128,
     seed: int = 0,
-    device: str | None = None,
 ) -> Finetuned:
     """Fine-tune on a folder and leave the network, and beside it its answers, confusion matrix and report.
 
@@ -46,11 +45,10 @@ def train(
     """
     started = perf_counter()
     network = _file(network)
-    pick_device(device)
     domain = pictures.open(image_size)
     print(domain.describe(), end="\n\n")
     left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
-    result = finetune(domain, max(left, 0.05 * minutes), backbone, seed, device=device)
+    result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
     save(result.model, domain, network)
     leave(network, result.model, domain, result.evaluation, result.tried)
     print(f"\n{result.evaluation.report()}\n\n{perf_counter() - started:.0f} s in all. Written:")

@@ -23,6 +23,7 @@ caption { caption-side: bottom; text-align: left; padding-top: .4rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .9rem; }
 figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 4px; }
 figcaption { line-height: 1.3; margin-top: .25rem; overflow-wrap: anywhere; }
+.pairs { grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; }
 </style></head><body>
 <h1>{{ title }}</h1>
@@ -65,7 +66,7 @@ the standard error (±) of that gain. Bold: the network that was saved.</caption
 {% else %}<h2>The most wrong answers</h2><p>There are none.</p>{% endif %}
 
 {% if looks %}<h2>Where the network looks</h2>
-<div class="pictures">{% for one in looks %}<figure><div class="pair"><img alt="a test picture" src="{{ one.picture }}"><img alt="the same under its map" src="{{ one.map }}"></div><figcaption>{{ one.label }}{% if one.answer != one.label %}, taken for {{ one.answer }}{% endif %}</figcaption></figure>{% endfor %}</div>
+<div class="pictures pairs">{% for one in looks %}<figure><div class="pair"><img alt="a test picture" src="{{ one.picture }}"><img alt="the same under its map" src="{{ one.map }}"></div><figcaption>{{ one.label }}{% if one.answer != one.label %}, taken for {{ one.answer }}{% endif %}</figcaption></figure>{% endfor %}</div>
 <p class="soft">The brighter, the more a place speaks for the answer (Grad-CAM, Selvaraju et al. 2017).</p>{% endif %}
 <p class="soft">{{ made }}</p>
 </body></html>

@@ -156,11 +156,11 @@ def test_pictures_of_ones_own_are_never_taken_for_a_domain_of_that_name(tmp_path
             Image.new("L", (40, 40), 10 * i + (name == "b")).save(tmp_path / "digits" / name / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     given = Namespace(
-        backbone="efficientnet_lite0", device="cpu", seeds=1, quick=True, image_size=32, workers=None, domain="solar",
+        backbone="efficientnet_lite0", device="cpu", seeds=1, quick=True, image_size=32, workers=None, domain=None,
         data="digits", outputs=Path("outputs"),
     )  # fmt: skip
     own = Plan.from_arguments(given)
-    assert own.domain == str(tmp_path / "digits") and len(open_domain(own.domain, 32).classes) == 2
+    assert own.domain.path == str(tmp_path / "digits") and len(open_domain(own.domain, 32).classes) == 2
     assert len(open_domain("digits", 32).classes) == 10, "a name is a name, whatever lies here"
     for wrong in ("solar", "", "digits/a/0.png"):
         with pytest.raises((ValueError, OSError)):
@@ -184,6 +184,8 @@ def run_solution(*arguments: str) -> subprocess.CompletedProcess:
         (("--seeds", "0"), "at least 1"),
         (("--image-size", "0"), "image_size=0"),
         (("--workers", "0"), "at least 1 process"),
+        (("--data", ".", "--domain", "solar"), "Leave one of them out"),
+        (("--skip-unreadable",), "give one with --data"),
     ],
 )
 def test_bad_input_is_one_clear_line_before_any_training(arguments, said, tmp_path, monkeypatch, capsys):
