@@ -154,7 +154,8 @@ class _Choice:
     def head(self, model: LayerGroups, augmentations: Sequence[tuple[str, ...]]) -> None:
         started = perf_counter()
         if last_linear(model) is not None:
-            found = fit_linear_head(model, self.domain, self.settings, augmentations, self.cache)
+            half = self.left() / 2  # the rest for what may come after
+            found = fit_linear_head(model, self.domain, self.settings, augmentations, self.cache, half)
             self.settings = replace(self.settings, augmentation=found.augmentation)
             note = f"C = {found.strength:.2g}, augmentation: {', '.join(found.augmentation) or 'none'}"
         else:
@@ -162,6 +163,7 @@ class _Choice:
             fit(model, self.domain, replace(self.settings, base_lr=FEATURES.base_lr), cache=self.cache)
             note = "the head does not end in one linear layer: trained by gradients"
         model.classes = self.domain.classes
+        model.eval()
         self.start = self.best = model
         self.trial, self.seen = None, self._look(model)
         score = score_of(self.seen, self.settings.select_by)
