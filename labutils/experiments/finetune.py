@@ -162,6 +162,8 @@ class _Choice:
             self.settings = replace(self.settings, augmentation=augmentations[-1])
             fit(model, self.domain, replace(self.settings, base_lr=FEATURES.base_lr), cache=self.cache)
             note = "the head does not end in one linear layer: trained by gradients"
+        if self.settings.class_weights:
+            note += "; one class is rare: all weigh the same, and balanced accuracy decides"
         model.classes = self.domain.classes
         model.eval()
         self.start = self.best = model

@@ -69,8 +69,8 @@ def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: 
         All pictures of the folder are test pictures: none was trained on.
     """
     classifier = open_classifier(network)
-    if whole:
-        pictures = Pictures.at(pictures.path, **{**dict(pictures.options), "parts": "test"})
+    options = {**dict(pictures.options), "fit": classifier.preparation.fit}
+    pictures = Pictures.at(pictures.path, **options, **({"parts": "test"} if whole else {}))
     domain = pictures.open(classifier.preparation.image_size)
     model = classifier.model.to(pick_device())
     seen = evaluate(model, domain, "test")

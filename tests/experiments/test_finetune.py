@@ -145,6 +145,21 @@ def test_what_does_not_fit_into_the_time_is_left_out_and_named(tiny_backbone, ti
     assert result.evaluation.accuracy > 0.5 and "left out" in told()
 
 
+def test_a_trial_that_is_estimated_to_take_too_long_is_not_begun(tiny_backbone, tiny_domain, monkeypatch):
+    monkeypatch.setattr(_module()._Choice, "_estimate", lambda *_: 61)
+    monkeypatch.setattr(_module(), "fit", lambda *_, **__: pytest.fail("begun"))
+    notes = lab.finetune(tiny_domain, minutes=1, backbone=tiny_backbone).tried["note"]
+    assert notes[1:].str.contains("would take about 61 s").all()
+
+
+def test_what_makes_it_worse_is_not_taken(tiny_backbone, tiny_domain, monkeypatch):
+    monkeypatch.setattr(_module(), "RATE", 30.0)
+    result = lab.finetune(tiny_domain, backbone=tiny_backbone, seed=0)
+    assert not result.tried["taken"][1:].any() and (result.tried["gain"].dropna() <= 0).all()
+    kept = lab.evaluate(result.model, tiny_domain, "validation").accuracy
+    assert kept == result.tried["score"][0], "the network is the one that was taken"
+
+
 def test_a_deeper_training_is_taken_when_it_helps_beyond_noise(tiny_backbone, tiny_domain, monkeypatch):
     """The head answers everything with one class; whatever is trained then is better."""
     spoilt = _module().fit_linear_head

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from labutils.experiments import runs
 from labutils.headless.command_line import main
 from labutils.headless.parts.writing import percent, worth
 from labutils.runtime.files import PROJECT
@@ -99,6 +100,19 @@ def test_seed_decides_which_pictures_are_for_the_test(pictures, train, tmp_path)
     assert parts[0] == parts[2] != parts[1]
 
 
+def test_a_report_reads_pictures_as_the_classifier_was_trained(
+    pictures, train, tmp_path, monkeypatch, capsys
+):
+    assert train(pictures, "--fit", "pad") == 0
+    opened, folder = [], runs.folder
+    monkeypatch.setattr(runs, "folder", lambda *a, **options: opened.append(options) or folder(*a, **options))
+    for options, parts in (((), "9 test"), (("--all",), "36 test")):
+        capsys.readouterr()
+        assert main(["report", str(tmp_path / "a.safetensors"), str(pictures), *options]) == 0
+        assert parts in capsys.readouterr().out
+    assert [options["fit"] for options in opened] == ["pad", "pad"]
+
+
 def test_damaged_pictures_are_left_out_when_asked(pictures, train, capsys):
     (pictures / "red" / "broken.png").write_bytes(b"no picture")
     assert train(pictures) == 1
@@ -118,6 +132,7 @@ def test_too_few_to_tell_anything_is_said_in_words(train, tmp_path, capsys):
     said, page = capsys.readouterr().out, (tmp_path / "a.html").read_text()
     for text in (said, page):
         assert "Too few test pictures to tell the recall of: green 1" in text
+        assert "balanced accuracy decides" in text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 
 import solution
 from labutils.experiments.runs import Run, open_domain
-from labutils.headless.parts import CORE, PARTS
+from labutils.headless.parts import CORE, OWN, PARTS
 from labutils.headless.plan import Plan
 from labutils.headless.report import write_report
 from labutils.runtime.files import read_json, write_json
@@ -57,7 +58,7 @@ def test_every_part_leaves_a_table_and_a_picture_and_a_section(plan, names):
         assert int(head[4]) == len(plan.domain.classes)
 
 
-def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):
+def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch, capsys):
     executed, execute = [], Run.execute
 
     def interrupted(self):
@@ -77,7 +78,29 @@ def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):
     monkeypatch.setattr(
         "labutils.headless.parts.part5_range_test.lr_finder", lambda *a, **k: pytest.fail("done again")
     )
+    capsys.readouterr()
     assert write_report(plan).read_text() == first
+    assert capsys.readouterr().out.count("already done") == len(CORE), "and not the seconds of then"
+
+
+def test_batches_are_whole_where_batch_norm_takes_their_statistics(plan):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="accumulate")
+        report = write_report(plan, ["scratch"]).read_text()
+    assert "cannot tell a lead below" in report
+
+
+def test_ones_own_pictures_end_in_a_classifier(plan):
+    report = write_report(replace(plan, minutes=1e-6), ["classifier"]).read_text()
+    for name in (
+        "classifier.safetensors",
+        "classifier.html",
+        "classifier-predictions.csv",
+        "classifier-confusion.csv",
+    ):
+        assert name in report and (plan.outputs / name).stat().st_size > 0
+    assert "always answering" in report and "Too few" in report
+    assert "classifier" in OWN and "classifier" not in CORE
 
 
 def test_another_plan_does_not_take_the_results_of_this_one(plan):
