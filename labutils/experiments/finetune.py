@@ -18,7 +18,9 @@ from labutils.networks.backbones import build_feature_extractor
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
+from labutils.runtime.distributed import world_size
 from labutils.runtime.seeds import default_seed
+from labutils.runtime.threads import quickest_threads
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.evaluation import Evaluation, evaluate
 from labutils.training.loop import fit
@@ -94,7 +96,7 @@ def finetune(
     Raises
     ------
     ValueError, WeightsError
-        Minutes out of range, or whatever `build_feature_extractor` and `fit` refuse.
+        Minutes out of range, several processes, or whatever `build_feature_extractor` and `fit` refuse.
 
     Examples
     --------
@@ -104,18 +106,31 @@ def finetune(
     """
     if not (isinstance(minutes, Real) and 0 < minutes < math.inf):
         raise ValueError(f"minutes={minutes!r} is out of range: use a number above 0, 3 is usual")
+    if world_size() > 1:
+        raise ValueError(
+            "finetune is the work of one process: what it tries depends on the clock. Call it on one of them"
+        )
     started, seed = perf_counter(), default_seed() if seed is None else seed
     settings = _settings(domain, seed, device)
     model = build_feature_extractor(backbone, len(domain.classes), weights=weights, seed=seed)
     model.to(pick_device(device))
     choice = _Choice(domain, settings, lambda: 60 * minutes - (perf_counter() - started))
-    choice.head(model, _augmentations(domain) if augmentation is None else (augmentation,))
-    choice.deeper()
-    seen = evaluate(choice.best, domain, "test", choice.settings, choice.cache)
+    with quickest_threads(some_work(domain, backbone)):
+        choice.head(model, _augmentations(domain) if augmentation is None else (augmentation,))
+        choice.deeper()
+        seen = evaluate(choice.best, domain, "test", choice.settings, choice.cache)
     tried = pd.DataFrame(choice.rows)
     result = Finetuned(choice.best, tried, seen, choice.settings, perf_counter() - started)
     print(f"Taken: {result.chosen}, after {result.seconds:.0f} s")
     return result
+
+
+def some_work(domain: Domain, backbone: str) -> Callable[[], None]:
+    """A step of the training to come, small and without consequences, for `quickest_threads`."""
+    model = build_feature_extractor(backbone, 2, pretrained=False)
+    freeze_all_but(model, model.names[-2:])
+    pixels = model.normalise(domain.images[domain.train[:BATCH]].float() / 255)
+    return lambda: model.eval()(pixels).sum().backward()
 
 
 def _settings(domain: Domain, seed: int, device: str | None) -> Settings:
@@ -149,14 +164,18 @@ class _Choice:
     def head(self, model: LayerGroups, augmentations: Sequence[tuple[str, ...]]) -> None:
         started = perf_counter()
         if last_linear(model) is not None:
-            found = fit_linear_head(model, self.domain, self.settings, augmentations, self.cache)
+            half = self.left() / 2  # the rest for what may come after
+            found = fit_linear_head(model, self.domain, self.settings, augmentations, self.cache, half)
             self.settings = replace(self.settings, augmentation=found.augmentation)
             note = f"C = {found.strength:.2g}, augmentation: {', '.join(found.augmentation) or 'none'}"
         else:
             self.settings = replace(self.settings, augmentation=augmentations[-1])
             fit(model, self.domain, replace(self.settings, base_lr=FEATURES.base_lr), cache=self.cache)
             note = "the head does not end in one linear layer: trained by gradients"
+        if self.settings.class_weights:
+            note += "; one class is rare: all weigh the same, and balanced accuracy decides"
         model.classes = self.domain.classes
+        model.eval()
         self.start = self.best = model
         self.trial, self.seen = None, self._look(model)
         score = score_of(self.seen, self.settings.select_by)

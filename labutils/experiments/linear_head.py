@@ -1,8 +1,10 @@
 """The best linear head on frozen features: logistic regression, its strength by cross-validation, put in as weights."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -51,6 +53,7 @@ def fit_linear_head(
     settings: Settings,
     augmentations: Sequence[tuple[str, ...]] = ((),),
     cache: ActivationCache | None = None,
+    seconds: float = math.inf,
 ) -> LinearHead:
     """Fit logistic regression to the frozen features of ``domain.train`` and put it into the head.
 
@@ -68,6 +71,8 @@ def fit_linear_head(
         What to choose from, the preferred first; () is none.
     cache : ActivationCache, optional
         Keeps the features.
+    seconds : float, optional
+        Augmentations that would take longer, as far as the ones before tell, are not tried; the first always is.
 
     Raises
     ------
@@ -82,14 +87,20 @@ def fit_linear_head(
         ids = choose(ids, domain.labels, MOST_PICTURES, settings.seed)
     cache = cache if cache is not None else ActivationCache(settings.cache_limit_gb)
     labels, views = domain.labels[ids].numpy(), min(VIEWS, MOST_ROWS // len(ids) - 1)
-    found = None
+    found, took, end = None, 0.0, perf_counter() + seconds
     for augmentation in progress_bar(augmentations if views > 0 else [()], desc="Linear head"):
+        started = perf_counter()
+        if found is not None and started + took > end:
+            break
         features = _views(
             model, linear, domain, ids, replace(settings, augmentation=augmentation), views, cache
         )
         loss, strength = _strength(features, labels, settings)
         if found is None or loss < WORTH * found[0].loss:
             found = LinearHead(strength, augmentation, loss), features
+        took = perf_counter() - started
+        if not augmentation:
+            took *= 1 + views  # each takes as long as the pictures as they are
     head, features = found
     mean, deviation = _scale(features)
     weights, bias = _regress(

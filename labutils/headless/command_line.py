@@ -82,15 +82,15 @@ def _train(given: argparse.Namespace) -> None:
     from labutils.runtime.seeds import default_seed
 
     seed = default_seed() if given.seed is None else given.seed
-    train(
-        pictures_of(given.pictures, given, seed=seed),
-        given.save,
-        minutes=given.minutes,
-        backbone=given.backbone,
-        image_size=IMAGE_SIZE if given.image_size is None else given.image_size,
-        seed=seed,
-        device=given.device,
-    )
+    with on_device(given.device):
+        train(
+            pictures_of(given.pictures, given, seed=seed),
+            given.save,
+            minutes=given.minutes,
+            backbone=given.backbone,
+            image_size=IMAGE_SIZE if given.image_size is None else given.image_size,
+            seed=seed,
+        )
 
 
 def _predict(given: argparse.Namespace) -> None:

@@ -57,10 +57,17 @@ def on_device(name: str | None) -> Iterator[None]:
             os.environ["LAB_DEVICE"] = before
 
 
+def reading_options(arguments: Namespace) -> dict:
+    """Those options of `add_picture_options` that were given, as `folder` takes them."""
+    given = {name: getattr(arguments, name, None) for name in ("skip_unreadable", "fit", "labels", "groups")}
+    return {name: value for name, value in given.items() if value}
+
+
 def pictures_of(path: str, arguments: Namespace, **options) -> Pictures:
     """The folder at ``path``, read as the options of `add_picture_options` say."""
-    given = {name: getattr(arguments, name, None) for name in ("skip_unreadable", "fit", "labels", "groups")}
-    return Pictures.at(path, **options, **{name: value for name, value in given.items() if value})
+    if not path:
+        raise ValueError("The name of the folder is empty: give the folder of your pictures")
+    return Pictures.at(path, **options, **reading_options(arguments))
 
 
 def ended(action: Callable[[], None], kept: str = "") -> int:

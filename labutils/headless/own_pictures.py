@@ -7,13 +7,14 @@ import pandas as pd
 
 from labutils.data import Domain
 from labutils.deploy.files import open_classifier, save
-from labutils.experiments.finetune import finetune
+from labutils.experiments.finetune import finetune, some_work
 from labutils.experiments.runs import Pictures
 from labutils.experiments.trials import Finetuned
 from labutils.headless.page import write_page
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
 from labutils.runtime.files import whole_file
+from labutils.runtime.threads import quickest_threads
 from labutils.training.evaluation import Evaluation, evaluate
 
 FOR_CHOOSING = 0.75  # of the minutes; the rest opens the pictures, saves, and writes the report
@@ -27,7 +28,6 @@ def train(
     backbone: str = "efficientnet_lite0",
     image_size: int = 128,
     seed: int = 0,
-    device: str | None = None,
 ) -> Finetuned:
     """Fine-tune on a folder and leave the network, and beside it its answers, confusion matrix and report.
 
@@ -46,13 +46,13 @@ def train(
     """
     started = perf_counter()
     network = _file(network)
-    pick_device(device)
     domain = pictures.open(image_size)
     print(domain.describe(), end="\n\n")
-    left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
-    result = finetune(domain, max(left, 0.05 * minutes), backbone, seed, device=device)
-    save(result.model, domain, network)
-    leave(network, result.model, domain, result.evaluation, result.tried)
+    with quickest_threads(some_work(domain, backbone)):
+        left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
+        result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
+        save(result.model, domain, network)
+        leave(network, result.model, domain, result.evaluation, result.tried)
     print(f"\n{result.evaluation.report()}\n\n{perf_counter() - started:.0f} s in all. Written:")
     for file in (network, *beside(network)):
         print(f"  {file}")
@@ -71,8 +71,8 @@ def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: 
         All pictures of the folder are test pictures: none was trained on.
     """
     classifier = open_classifier(network)
-    if whole:
-        pictures = Pictures.at(pictures.path, **{**dict(pictures.options), "parts": "test"})
+    options = {**dict(pictures.options), "fit": classifier.preparation.fit}
+    pictures = Pictures.at(pictures.path, **options, **({"parts": "test"} if whole else {}))
     domain = pictures.open(classifier.preparation.image_size)
     model = classifier.model.to(pick_device())
     seen = evaluate(model, domain, "test")

@@ -11,7 +11,7 @@ PAGE = """<!doctype html>
 body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
-.soft, caption, figcaption { color: var(--soft); font-size: .87rem; } .warn { color: var(--warn); font-weight: 600; }
+.soft, figcaption { color: var(--soft); font-size: .87rem; } .warn { color: var(--warn); font-weight: 600; }
 .big { font-size: 2.6rem; font-weight: 700; line-height: 1.1; margin: 1rem 0 .2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
@@ -19,10 +19,11 @@ th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 thead th { font-weight: 600; vertical-align: bottom; } tbody th { font-weight: 400; }
 tr.taken td { font-weight: 600; }
-caption { caption-side: bottom; text-align: left; padding-top: .4rem; }
+p.soft { margin: .4rem 0; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .9rem; }
 figure { margin: 0; } figure img { width: 100%; display: block; border-radius: 4px; }
 figcaption { line-height: 1.3; margin-top: .25rem; overflow-wrap: anywhere; }
+.pairs { grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; }
 </style></head><body>
 <h1>{{ title }}</h1>
@@ -43,29 +44,33 @@ Mean recall of the classes (balanced accuracy): {{ "%.1f"|format(100 * seen.bala
 {% if tried %}<h2>What was tried</h2>
 <div class="wide"><table><thead><tr>{% for name in tried[0] %}<th{% if name in ("taken", "note") %} class="text"{% endif %}>{{ name }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in tried %}<tr{% if row.trial == chosen %} class="taken"{% endif %}>{% for name, cell in row.items() %}<td{% if name in ("taken", "note") %} class="text"{% endif %}>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
-</tbody><caption>Chosen on the validation pictures alone: a trial is taken when its gain over the best before is larger than
-the standard error (±) of that gain. Bold: the network that was saved.</caption></table></div>{% endif %}
+</tbody></table></div>
+<p class="soft">Chosen on the validation pictures alone: a trial is taken when its gain over the best before is larger than
+the standard error (±) of that gain. Bold: the network that was saved.</p>{% endif %}
 
 <h2>Class by class</h2>
 <div class="wide"><table><thead><tr><th>class</th><th>recall</th><th>precision</th><th>F1</th><th>test pictures</th></tr></thead><tbody>
 {% for name, row in per_class %}<tr><th>{{ name }}</th>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
-</tbody><caption>Recall: share of the class's pictures that were recognised. Precision: share of the answers “class” that were right.</caption></table></div>
+</tbody></table></div>
+<p class="soft">Recall: share of the class's pictures that were recognised. Precision: share of the answers “class” that were right.</p>
 
 <h2>What is taken for what</h2>
 <div class="wide"><table>
 {% if confusion %}<thead><tr><th></th>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>
 {% for name, row in confusion %}<tr><th>{{ name }}</th>{% for share, count in row %}<td style="background: rgba(var(--mark), {{ "%.2f"|format(0.75 * share) }})">{{ count }}</td>{% endfor %}</tr>{% endfor %}
-</tbody><caption>Test pictures: a row is a class, a column an answer; the darker, the larger the share of the row.</caption>
+</tbody>
 {% else %}<thead><tr><th>class</th><th class="text">taken for</th><th>pictures</th></tr></thead><tbody>
 {% for name, answer, count in confused %}<tr><th>{{ name }}</th><td class="text">{{ answer }}</td><td>{{ count }}</td></tr>{% endfor %}
-</tbody><caption>The most frequent mistakes; all of them are in the CSV beside this page.</caption>{% endif %}</table></div>
+</tbody>{% endif %}</table></div>
+<p class="soft">{% if confusion %}Test pictures: a row is a class, a column an answer; the stronger the colour, the larger the share of the
+row.{% else %}The most frequent mistakes; all of them are in the CSV beside this page.{% endif %}</p>
 
 {% if mistakes %}<h2>The most wrong answers</h2>
 <div class="pictures">{% for one in mistakes %}<figure><img alt="a test picture" src="{{ one.picture }}"><figcaption>{{ one.label }}<br>taken for {{ one.answer }}, {{ "%.0f"|format(100 * one.sure) }} % sure</figcaption></figure>{% endfor %}</div>
 {% else %}<h2>The most wrong answers</h2><p>There are none.</p>{% endif %}
 
 {% if looks %}<h2>Where the network looks</h2>
-<div class="pictures">{% for one in looks %}<figure><div class="pair"><img alt="a test picture" src="{{ one.picture }}"><img alt="the same under its map" src="{{ one.map }}"></div><figcaption>{{ one.label }}{% if one.answer != one.label %}, taken for {{ one.answer }}{% endif %}</figcaption></figure>{% endfor %}</div>
+<div class="pictures pairs">{% for one in looks %}<figure><div class="pair"><img alt="a test picture" src="{{ one.picture }}"><img alt="the same under its map" src="{{ one.map }}"></div><figcaption>{{ one.label }}{% if one.answer != one.label %}, taken for {{ one.answer }}{% endif %}</figcaption></figure>{% endfor %}</div>
 <p class="soft">The brighter, the more a place speaks for the answer (Grad-CAM, Selvaraju et al. 2017).</p>{% endif %}
 <p class="soft">{{ made }}</p>
 </body></html>

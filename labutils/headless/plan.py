@@ -6,7 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from labutils.experiments.comparisons import SCRATCH_RATES, augmentation_for
-from labutils.experiments.runs import Run, open_domain
+from labutils.experiments.runs import Pictures, Run, open_domain
+from labutils.headless.options import pictures_of, reading_options
 from labutils.networks.backbones import build_feature_extractor
 from labutils.networks.catalogue import find
 from labutils.runtime.devices import pick_device
@@ -17,7 +18,7 @@ from labutils.training.settings import Settings
 class Plan:
     """What the headless lab does: sizes, seeds and places."""
 
-    domain: str = "solar"
+    domain: str | Pictures = "solar"
     backbone: str = "efficientnet_lite0"
     image_size: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -27,13 +28,14 @@ class Plan:
     decays: tuple[float, ...] = (1.0, 3.0)
     # The lowest was the best in no domain, and two cores try two side by side.
     scratch_rates: tuple[float, ...] = SCRATCH_RATES[1:]
-    gap_domains: tuple[str, ...] = ("textures", "solar", "digits")
+    gap_domains: tuple[str | Pictures, ...] = ("textures", "solar", "digits")
     # Fewer sizes than the table of page 07: all parts together should take no more than 20 minutes on two cores.
     gap_labels: dict[str, tuple[int, ...]] = field(
         default_factory=lambda: {"textures": (60, 120), "solar": (50, 100), "digits": (50, 300)}
     )
     # Where networks are trained from scratch, all groups of them: at 128 px part 4 alone takes eight minutes.
     small_image_size: int = 64
+    minutes: float = 3  # for the finished classifier
     device: str | None = None
     workers: int | str | None = None  # see `run_all`
     outputs: Path = Path("outputs")
@@ -43,6 +45,12 @@ class Plan:
         """The plan for the arguments of ``solution.py``. Raises ValueError for what cannot work, before any training."""
         find(arguments.backbone)  # raises with the near matches
         device = str(pick_device(arguments.device))
+        if arguments.data is not None and arguments.domain is not None:
+            raise ValueError("--domain beside --data: both say which pictures to use. Leave one of them out")
+        if arguments.data is None and (options := reading_options(arguments)):
+            raise ValueError(
+                f"--{next(iter(options)).replace('_', '-')} says how to read a folder: give one with --data"
+            )
         if isinstance(arguments.workers, int) and arguments.workers < 1:
             raise ValueError(f"--workers {arguments.workers}: at least 1 process is needed")
         if arguments.seeds is not None and arguments.seeds < 1:
@@ -57,6 +65,7 @@ class Plan:
                 seeds=(0,),
                 labels=200,
                 epochs=4,
+                minutes=1,
                 scratch_rates=(3e-3,),
                 gap_labels={"textures": (60,), "solar": (100,), "digits": (50, 200)},
             )
@@ -69,11 +78,9 @@ class Plan:
                 small_image_size=min(arguments.image_size, plan.small_image_size),
             )
         if arguments.data is None:
-            plan = replace(plan, domain=arguments.domain)
-        else:  # a whole path is never taken for the name of a domain
-            if not arguments.data:
-                raise ValueError("--data is empty: give the folder of your pictures")
-            own = str(Path(arguments.data).expanduser().resolve())
+            plan = replace(plan, domain=arguments.domain or plan.domain)
+        else:
+            own = pictures_of(arguments.data, arguments)
             plan = replace(plan, domain=own, gap_domains=(own,), gap_labels={})
         domain = open_domain(plan.domain, plan.image_size)
         groups = len(build_feature_extractor(plan.backbone, len(domain.classes)))

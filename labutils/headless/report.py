@@ -12,6 +12,7 @@ import torch
 
 from labutils.experiments.runs import open_domain
 from labutils.headless.parts import CORE, PARTS
+from labutils.headless.parts.writing import worth
 from labutils.headless.plan import Plan
 from labutils.runtime.distributed import from_main
 from labutils.runtime.files import read_json, whole_file, write_json
@@ -36,7 +37,8 @@ def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
         part, file = PARTS[name], plan.outputs / "parts" / f"{name}-{plan.digest}.json"
         kept = from_main(_read_part(file))
         print(f"[{number}/{len(parts)}] {part.__doc__}", flush=True)
-        if not from_main("text" in kept and _files_are_its_own(plan, told, name)):
+        done = from_main("text" in kept and _files_are_its_own(plan, told, name))
+        if not done:
             told["files"].pop(name, None)  # from here on they may be of two plans
             write_json(stamp, told)
             started = perf_counter()
@@ -47,7 +49,7 @@ def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
                 write_json(file, kept)
             told["files"][name] = plan.digest
             write_json(stamp, told)
-        print(f"      {kept['seconds']:.0f} s", flush=True)
+        print("      already done" if done else f"      {kept['seconds']:.0f} s", flush=True)
     for name, part in PARTS.items():
         kept = from_main(_read_part(plan.outputs / "parts" / f"{name}-{plan.digest}.json"))
         if from_main("text" in kept and _files_are_its_own(plan, told, name)):
@@ -90,6 +92,7 @@ def _head(plan: Plan) -> str:
         if plan.device.startswith("cuda")
         else f"{plan.device}, {os.cpu_count()} cores"
     )
+    domain = open_domain(plan.domain, plan.image_size)
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("torch", "torchvision", "timm", "transfer-learning-lab")
     )
@@ -97,6 +100,8 @@ def _head(plan: Plan) -> str:
         f"# Transfer learning, measured\n\n{plan.backbone} on {plan.title}.\n\n"
         f"- Device: {device} · Python {platform.python_version()} · {versions}\n"
         f"- Seeds: {', '.join(map(str, plan.seeds))} · {date.today().isoformat()}\n"
-        f"- Pictures: {open_domain(plan.domain, plan.image_size).source}\n"
-        "- Test accuracies are measured once, after training; intervals are Student's t over the seeds.\n"
+        f"- Pictures: {domain.source}\n"
+        f"- {worth(domain)}.\n"
+        "- Test accuracies are measured once, after training; intervals over seeds are Student's t, those for so many test "
+        "pictures Wilson's.\n"
     )

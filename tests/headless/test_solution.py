@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 
 import solution
 from labutils.experiments.runs import Run, open_domain
-from labutils.headless.parts import CORE, PARTS
+from labutils.headless.parts import CORE, OWN, PARTS
 from labutils.headless.plan import Plan
 from labutils.headless.report import write_report
 from labutils.runtime.files import read_json, write_json
@@ -57,7 +58,7 @@ def test_every_part_leaves_a_table_and_a_picture_and_a_section(plan, names):
         assert int(head[4]) == len(plan.domain.classes)
 
 
-def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):
+def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch, capsys):
     executed, execute = [], Run.execute
 
     def interrupted(self):
@@ -77,7 +78,29 @@ def test_interrupted_lab_goes_on_and_repeats_nothing(plan, monkeypatch):
     monkeypatch.setattr(
         "labutils.headless.parts.part5_range_test.lr_finder", lambda *a, **k: pytest.fail("done again")
     )
+    capsys.readouterr()
     assert write_report(plan).read_text() == first
+    assert capsys.readouterr().out.count("already done") == len(CORE), "and not the seconds of then"
+
+
+def test_batches_are_whole_where_batch_norm_takes_their_statistics(plan):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="accumulate")
+        report = write_report(plan, ["scratch"]).read_text()
+    assert "cannot tell a lead below" in report
+
+
+def test_ones_own_pictures_end_in_a_classifier(plan):
+    report = write_report(replace(plan, minutes=1e-6), ["classifier"]).read_text()
+    for name in (
+        "classifier.safetensors",
+        "classifier.html",
+        "classifier-predictions.csv",
+        "classifier-confusion.csv",
+    ):
+        assert name in report and (plan.outputs / name).stat().st_size > 0
+    assert "always answering" in report and "Too few" in report
+    assert "classifier" in OWN and "classifier" not in CORE
 
 
 def test_another_plan_does_not_take_the_results_of_this_one(plan):
@@ -156,11 +179,11 @@ def test_pictures_of_ones_own_are_never_taken_for_a_domain_of_that_name(tmp_path
             Image.new("L", (40, 40), 10 * i + (name == "b")).save(tmp_path / "digits" / name / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     given = Namespace(
-        backbone="efficientnet_lite0", device="cpu", seeds=1, quick=True, image_size=32, workers=None, domain="solar",
+        backbone="efficientnet_lite0", device="cpu", seeds=1, quick=True, image_size=32, workers=None, domain=None,
         data="digits", outputs=Path("outputs"),
     )  # fmt: skip
     own = Plan.from_arguments(given)
-    assert own.domain == str(tmp_path / "digits") and len(open_domain(own.domain, 32).classes) == 2
+    assert own.domain.path == str(tmp_path / "digits") and len(open_domain(own.domain, 32).classes) == 2
     assert len(open_domain("digits", 32).classes) == 10, "a name is a name, whatever lies here"
     for wrong in ("solar", "", "digits/a/0.png"):
         with pytest.raises((ValueError, OSError)):
@@ -184,6 +207,8 @@ def run_solution(*arguments: str) -> subprocess.CompletedProcess:
         (("--seeds", "0"), "at least 1"),
         (("--image-size", "0"), "image_size=0"),
         (("--workers", "0"), "at least 1 process"),
+        (("--data", ".", "--domain", "solar"), "Leave one of them out"),
+        (("--skip-unreadable",), "give one with --data"),
     ],
 )
 def test_bad_input_is_one_clear_line_before_any_training(arguments, said, tmp_path, monkeypatch, capsys):

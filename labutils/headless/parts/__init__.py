@@ -11,6 +11,7 @@ from labutils.headless.parts.part6_domain_gap import domain_gap
 from labutils.headless.parts.part7_forgetting import forgetting
 from labutils.headless.parts.part8_memory import memory
 from labutils.headless.parts.part9_capstone import capstone
+from labutils.headless.parts.part10_classifier import finished_classifier
 from labutils.headless.plan import Plan
 
 CORE: dict[str, Callable[[Plan], str]] = {
@@ -21,4 +22,10 @@ CORE: dict[str, Callable[[Plan], str]] = {
     "finder": range_test,
     "domains": domain_gap,
 }
-PARTS = CORE | {"forgetting": forgetting, "memory": memory, "capstone": capstone}
+PARTS = CORE | {
+    "forgetting": forgetting,
+    "memory": memory,
+    "capstone": capstone,
+    "classifier": finished_classifier,
+}
+OWN = (*CORE, "classifier")  # what is done with one's own pictures

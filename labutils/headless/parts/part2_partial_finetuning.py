@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from labutils.experiments.runs import FEATURES, MEASURED, PARTIAL, run_all
+from labutils.experiments.runs import FEATURES, MEASURED, PARTIAL, open_domain, run_all
 from labutils.experiments.statistics import intervals
 from labutils.headless.parts.writing import keep, markdown, percent
 from labutils.headless.plan import Plan
@@ -34,8 +34,9 @@ def partial_finetuning(plan: Plan) -> str:
         plot_freeze_depth(means, intervals(table, ["trained_groups"], "seconds"), plan.title),
     )
     best = means.loc[means["mean"].idxmax()]
+    pictures = len(open_domain(plan.domain, plan.image_size).test)
     return (
-        f"Best mean, with {best['trained_groups']:.0f} of the groups trained: {percent(best['mean'], best['low'], best['high'])}. "
+        f"Best mean, with {best['trained_groups']:.0f} of the groups trained: {percent(best['mean'], best['low'], best['high'], pictures)}. "
         "More than one group: the head first, then the block at a tenth of the rate.\n\n"
         f"{markdown(means)}\n\n![Test accuracy and time over the number of trained groups](partial_finetuning.png)"
     )

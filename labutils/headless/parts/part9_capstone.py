@@ -3,6 +3,7 @@
 from labutils.experiments.capstone import FASTER, HEAD_ALONE, Recipe
 from labutils.experiments.capstone import capstone as try_recipes
 from labutils.experiments.comparisons import augmentation_for
+from labutils.experiments.runs import open_domain
 from labutils.experiments.statistics import intervals
 from labutils.headless.parts.writing import keep, percent
 from labutils.headless.plan import Plan
@@ -33,7 +34,8 @@ def capstone(plan: Plan) -> str:
         plot_points(table, "recipe", "validation_accuracy", "validation accuracy", plan.title),
     )
     end = intervals(table[table["chosen"]], ["recipe"]).iloc[0]
+    pictures = len(open_domain(plan.domain, plan.image_size).test)
     return (
-        f"Chosen on validation pictures: {end['recipe']}. Its test accuracy is {percent(end['mean'], end['low'], end['high'])}.\n\n"
+        f"Chosen on validation pictures: {end['recipe']}. Its test accuracy is {percent(end['mean'], end['low'], end['high'], pictures)}.\n\n"
         "![Validation accuracy of each recipe and seed](capstone.png)"
     )
