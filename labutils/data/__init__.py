@@ -1,7 +1,7 @@
 """Data sets behind one small type: three that come with pip, public ones, and one's own pictures.
 
->>> from labutils import domains
->>> domains.load("solar")  # doctest: +SKIP
+>>> import labutils as lab
+>>> lab.load("solar")  # doctest: +SKIP
 Domain('solar': 2624 grey pictures of 128 px, 2 classes, 1574 train / 394 validation / 656 test)
 """
 
@@ -52,8 +52,8 @@ def load(name: str, image_size: int = 128, seed: int = 0) -> Domain:
 
     Examples
     --------
-    >>> from labutils import domains
-    >>> digits = domains.load("digits", image_size=64)  # doctest: +SKIP
+    >>> import labutils as lab
+    >>> digits = lab.load("digits", image_size=64)  # doctest: +SKIP
     >>> digits.images.shape  # doctest: +SKIP
     torch.Size([5000, 1, 64, 64])
     """

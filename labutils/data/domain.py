@@ -259,8 +259,8 @@ class Domain:
 
         Examples
         --------
-        >>> from labutils import domains
-        >>> domains.load("digits").labelled(50, seed=0)  # doctest: +SKIP
+        >>> import labutils as lab
+        >>> lab.load("digits").labelled(50, seed=0)  # doctest: +SKIP
         Domain('digits': 5000 grey pictures of 128 px, 10 classes, 50 train / 750 validation / 1250 test)
         """
         least, most = len(self.labels[self.train].unique()), len(self.train)

@@ -90,8 +90,8 @@ def folder(
 
     Examples
     --------
-    >>> from labutils import domains
-    >>> domains.folder("holiday", image_size=96)  # doctest: +SKIP
+    >>> import labutils as lab
+    >>> lab.folder("holiday", image_size=96)  # doctest: +SKIP
     Domain('holiday': 240 colour pictures of 96 px, 3 classes, 144 train / 36 validation / 60 test)
     """
     preparation = Preparation(image_size, fit)
