@@ -22,7 +22,7 @@ def most_wrong(seen: Evaluation, ids: torch.Tensor) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a mistake: id, label, answer (numbers of classes), sure (probability of the answer), right (that of the
+        A row a mistake: id, label, answer (numbers of outputs), sure (probability of the answer), right (that of the
         label), both 0 to 1.
 
     Raises
@@ -36,8 +36,8 @@ def most_wrong(seen: Evaluation, ids: torch.Tensor) -> pd.DataFrame:
         )
     probabilities = seen.logits.double().softmax(1)
     sure, answers = probabilities.max(1)
-    right = probabilities.gather(1, seen.labels[:, None]).squeeze(1)
-    columns = {"id": ids, "label": seen.labels, "answer": answers, "sure": sure, "right": right}
+    right = probabilities.gather(1, seen.targets[:, None]).squeeze(1)
+    columns = {"id": ids, "label": seen.targets, "answer": answers, "sure": sure, "right": right}
     table = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
     wrong = table[table["label"] != table["answer"]]
     return wrong.sort_values("right", kind="stable").reset_index(drop=True)

@@ -43,6 +43,8 @@ class Domain:
         What whoever opened it must know: what was left out, copies, where the parts come from.
     fit, scale : optional
         How its pictures were made square, see `Preparation`.
+    files : tuple of str, optional
+        Names of the picture files below their folder, with forward slashes; None where there are none.
 
     Training and validation may both be empty: then it is a test set, of any number of classes.
 
@@ -70,6 +72,7 @@ class Domain:
     notes: tuple[str, ...] = ()
     fit: str = "crop"
     scale: Scale | None = None
+    files: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)
@@ -93,6 +96,8 @@ class Domain:
                 f"{self.name}: labels must be int64 of shape ({shape[0]},), one for each picture, "
                 f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
             )
+        if self.files is not None and len(self.files) != shape[0]:
+            raise DataError(f"{self.name}: {len(self.files)} names of files for {shape[0]} pictures: give one each")
         if len(self.classes) < (1 if self.only_test else 2):
             raise DataError(f"{self.name}: at least two classes are needed, here is {list(self.classes)}")
         outside = ((self.labels < 0) | (self.labels >= len(self.classes))).nonzero()

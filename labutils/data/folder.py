@@ -122,6 +122,7 @@ def folder(
         f"own pictures in {path}",
         fit=fit,
         scale=preparation.scale,
+        files=tuple(name.replace(os.sep, "/") for name in names),
     )
     _tell(path, missing := _note_missing_classes(domain))
     return replace(domain, notes=(*notes, *missing))

@@ -111,17 +111,20 @@ def leave(
     """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of."""
     domain = domain.match(seen.classes)
     page, predictions, confusion = beside(file)
-    probabilities, answers = seen.logits.softmax(1).max(1)
+    named = {} if domain.files is None else {"file": [domain.files[number] for number in domain.test.tolist()]}
     table = pd.DataFrame(
         {
+            **named,
             "picture": domain.test,
-            "class": [seen.classes[number] for number in seen.labels],
-            "answer": [seen.classes[number] for number in answers],
-            "probability": probabilities,
+            "class": [seen.classes[number] for number in seen.targets],
+            "answer": [seen.classes[number] for number in seen.answers],
+            "probability": seen.logits.softmax(1).max(1).values,
+            "right": seen.right,
         }
     )
     with whole_file(predictions) as path:
-        table.assign(right=table["class"] == table["answer"]).to_csv(path, index=False, float_format="%.6g")
+        # A name of a file may hold any bytes, also such as are no text.
+        table.to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")
     with whole_file(confusion) as path:
         seen.confusion.to_csv(path)
     write_page(page, model, domain, seen, tried)

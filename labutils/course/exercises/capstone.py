@@ -42,7 +42,7 @@ def width_of_the_interval(answer: float, result: Evaluation) -> None:
     verdict(
         answer,
         lambda half: math.isclose(float(half), right, rel_tol=0.03),
-        f"{count} pictures tell an accuracy of {share:.0%} to about {100 * right:.0f} points either way, whatever the "
+        f"{count} pictures tell this accuracy to about {100 * right:.0f} points either way, whatever the "
         "network. A gain of one point cannot be seen on them in a single run.",
         [
             (
