@@ -45,11 +45,14 @@ def train(folder: Path, file: Path, epochs: int, seed: int) -> None:
         train="train",
         valid="val",
         bs=BATCH_SIZE,
+        num_workers=0,  # one core for either side
         item_tfms=Resize(IMAGE_SIZE),
         batch_tfms=aug_transforms(),
     )
     weights = {"file": str(file.with_name("timm.pt"))}
-    learner = vision_learner(loaders, NETWORK, metrics=accuracy, path=file.parent, pretrained_cfg_overlay=weights)
+    learner = vision_learner(
+        loaders, NETWORK, metrics=accuracy, path=file.parent, pretrained_cfg_overlay=weights
+    )
     with learner.no_bar(), learner.no_logging():
         learner.fine_tune(epochs)
     learner.export(file)
