@@ -97,7 +97,9 @@ class Domain:
                 f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
             )
         if self.files is not None and len(self.files) != shape[0]:
-            raise DataError(f"{self.name}: {len(self.files)} names of files for {shape[0]} pictures: give one each")
+            raise DataError(
+                f"{self.name}: {len(self.files)} names of files for {shape[0]} pictures: give one each"
+            )
         if len(self.classes) < (1 if self.only_test else 2):
             raise DataError(f"{self.name}: at least two classes are needed, here is {list(self.classes)}")
         outside = ((self.labels < 0) | (self.labels >= len(self.classes))).nonzero()

@@ -15,11 +15,13 @@ from labutils.data.decode_cache import FORMAT, Decoded, decode_once, divide, rea
 from labutils.data.decoding import Preparation, fits_in_memory, room_for
 from labutils.data.domain import Domain
 from labutils.data.duplicates import grouped, joined, note_copies, note_groups, numbered
-from labutils.data.label_table import arrange_by_table
-from labutils.data.layout import LAYOUT, PARTS, arrange
+from labutils.data.layouts.annotations import leave_annotations_out
+from labutils.data.layouts.folders import LAYOUT, arrange, look_through
+from labutils.data.layouts.label_table import arrange_by_table
+from labutils.data.layouts.parts import PARTS
+from labutils.data.layouts.tree import Found, scan
 from labutils.data.splits import DataError
 from labutils.data.streaming import StreamedPictures
-from labutils.data.tree import Found, scan
 from labutils.runtime.files import data_folder
 
 if TYPE_CHECKING:
@@ -140,20 +142,24 @@ def _find(path: Path, labels, groups, parts) -> Found:
         raise FileNotFoundError(f"There is no folder {path}: check the spelling. {layout}")
     if not path.is_dir():
         raise DataError(f"{path} is a file, not a folder. {layout}")
-    root = scan(path)
+    root, notes = scan(path), []
+    leave_annotations_out(root, notes, look_through(root) if parts is False else None)
     if labels is None:
         found = arrange(root, parts)
     elif isinstance(parts, Mapping):
         raise DataError("With a table of labels the parts stand in a column named split, not in parts={…}")
     else:
         found = arrange_by_table(root, path, labels, groups, all_test=parts == "test")
+    found.notes[:0] = notes
     if groups is not None and found.groups is None:
         found.groups = grouped(found.names, groups)
     if parts == "test":
         return found
     if len(found.classes) < 2:
         raise DataError(
-            f"{path} has a single class, {found.classes[0]!r}: there is nothing to tell apart. {layout}"
+            f"{path} has a single class, {found.classes[0]!r}: there is nothing to tell apart. "
+            + "".join(f"{note}. " for note in notes)
+            + layout
         )
     counts = torch.tensor(found.labels).bincount(minlength=len(found.classes)).tolist()
     few = [f"{name!r} has {n}" for name, n in zip(found.classes, counts, strict=True) if n < FEWEST]

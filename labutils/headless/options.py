@@ -70,6 +70,21 @@ def pictures_of(path: str, arguments: Namespace, **options) -> Pictures:
     return Pictures.at(path, **options, **reading_options(arguments))
 
 
+# What messages advise to whoever calls the lab from Python
+IN_THE_SHELL = {"skip_unreadable=True": "--skip-unreadable", 'labels="labels.csv"': "--labels labels.csv"}
+
+
+def for_the_shell(message: str) -> str:
+    """The message with options spelled as on the command line.
+
+    >>> for_the_shell("Mend them, or leave them out with skip_unreadable=True")
+    'Mend them, or leave them out with --skip-unreadable'
+    """
+    for here, there in IN_THE_SHELL.items():
+        message = message.replace(here, there)
+    return message
+
+
 def ended(action: Callable[[], None], kept: str = "") -> int:
     """Do it. Returns the exit code: 0, 1 after one line that says what is wrong, or 130 after Ctrl-C.
 
@@ -78,7 +93,7 @@ def ended(action: Callable[[], None], kept: str = "") -> int:
     try:
         action()
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"\n{type(error).__name__}: {for_the_shell(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. {kept}".rstrip(), file=sys.stderr)

@@ -111,7 +111,9 @@ def leave(
     """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of."""
     domain = domain.match(seen.classes)
     page, predictions, confusion = beside(file)
-    named = {} if domain.files is None else {"file": [domain.files[number] for number in domain.test.tolist()]}
+    named = (
+        {} if domain.files is None else {"file": [domain.files[number] for number in domain.test.tolist()]}
+    )
     table = pd.DataFrame(
         {
             **named,

@@ -106,7 +106,9 @@ class Evaluation:
         """Where the accuracy on ever more pictures like these would lie, with 95 % confidence (Wilson 1927)."""
         from scipy.stats import binomtest
 
-        return tuple(map(float, binomtest(int(self.right.sum()), len(self.labels)).proportion_ci(0.95, "wilson")))
+        return tuple(
+            map(float, binomtest(int(self.right.sum()), len(self.labels)).proportion_ci(0.95, "wilson"))
+        )
 
     @property
     def largest_share(self) -> float:
@@ -205,7 +207,9 @@ def evaluate(
     seen = evaluate_inputs(model[inputs.depth :], inputs, ids)
     if not seen.logits.isfinite().all():
         raise ValueError(not_finite(model, int((~seen.logits.isfinite()).any(1).sum()), len(seen.labels)))
-    return seen if matched is domain else replace(seen, labels=domain.labels[ids], label_classes=domain.classes)
+    return (
+        seen if matched is domain else replace(seen, labels=domain.labels[ids], label_classes=domain.classes)
+    )
 
 
 def not_finite(model: LayerGroups, count: int, total: int) -> str:

@@ -14,6 +14,7 @@ IGNORED_MAY_CALL = (
     "device",
     "tqdm",
     "fit(",
+    "finetune(",
 )  # a cell whose output is not compared shows a device or progress
 
 
