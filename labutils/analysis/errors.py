@@ -1,12 +1,12 @@
 """Which pictures were answered wrongly, how sure the network was of it, and which stand in two splits at once."""
 
-import hashlib
 from collections import defaultdict
 
 import pandas as pd
 import torch
 
 from labutils.data import Domain
+from labutils.data.duplicates import digest
 from labutils.training.evaluation import Evaluation
 
 
@@ -57,7 +57,7 @@ def twins_across_splits(domain: Domain) -> list[tuple[int, ...]]:
     for split in (domain.train, domain.validation, domain.test):
         same = defaultdict(list)
         for number in split.tolist():
-            same[hashlib.sha256(domain.images[number].contiguous().numpy()).digest()].append(number)
-        for digest, numbers in same.items():
-            places[digest].append(numbers)
+            same[digest(domain.images[number])].append(number)
+        for pixels, numbers in same.items():
+            places[pixels].append(numbers)
     return [tuple(sum(groups, [])) for groups in places.values() if len(groups) > 1]

@@ -12,22 +12,18 @@ import torch
 from torch import Tensor
 
 from labutils.data.decode_cache import FORMAT, Decoded, decode_once, divide, read_all
-from labutils.data.decoding import Preparation, fits_in_memory, room_for
+from labutils.data.decoding import Preparation, Scale, fits_in_memory, room_for
 from labutils.data.domain import Domain
-from labutils.data.duplicates import grouped, joined, note_copies, note_groups, numbered
-from labutils.data.layouts.annotations import leave_annotations_out
-from labutils.data.layouts.folders import LAYOUT, arrange, look_through
-from labutils.data.layouts.label_table import arrange_by_table
+from labutils.data.duplicates import joined, note_copies, note_groups, numbered
+from labutils.data.layouts.find import FEWEST, find, up_to_ten
 from labutils.data.layouts.parts import PARTS
-from labutils.data.layouts.tree import Found, scan
+from labutils.data.layouts.tree import Found
 from labutils.data.splits import DataError
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.files import data_folder
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-FEWEST = 3  # one each for training, validation and test
 
 
 def folder(
@@ -39,6 +35,7 @@ def folder(
     groups: str | Callable[[str], str] | None = None,
     parts: Mapping | str | bool | None = None,
     fit: str = "crop",
+    scale: Scale | None = None,
     skip_unreadable: bool = False,
 ) -> Domain:
     """Use your own pictures: a folder a class, such folders in train/, val/ and test/, or a table of labels.
@@ -74,6 +71,9 @@ def folder(
         ``"test"`` for a folder that is a test set as a whole; False for folders that are classes whatever their names.
     fit : {"crop", "pad", "squash"}, default="crop"
         Keep the centre, all with a grey border, or all distorted.
+    scale : (float, float), optional
+        Values of deep pictures that become black and white, such as the ``scale`` of the domain that a network was trained
+        on; default by what the whole folder holds.
     skip_unreadable : bool, default=False
         Leave damaged pictures out, with a warning that names them, instead of stopping.
 
@@ -96,13 +96,13 @@ def folder(
     >>> lab.folder("holiday", image_size=96)  # doctest: +SKIP
     Domain('holiday': 240 colour pictures of 96 px, 3 classes, 144 train / 36 validation / 60 test)
     """
-    preparation = Preparation(image_size, fit)
+    preparation = Preparation(image_size, fit, scale)
     if not (parts is None or parts is False or parts == "test" or isinstance(parts, Mapping)):
         raise DataError(
             f'parts={parts!r} must be a mapping such as {{"train": "first", "test": "second"}}, "test" or False'
         )
     path = Path(path).expanduser().resolve()
-    found = _find(path, labels, groups, parts)
+    found = find(path, labels, groups, parts)
     decoded, preparation = _decode(path, found, preparation, skip_unreadable)
     rows, copies = decoded.extras["rows"].tolist(), decoded.extras["copies"]
     names, extras, part = [found.names[row] for row in rows], {"together": copies}, None
@@ -135,42 +135,6 @@ def _tell(path: Path, notes: list[str]) -> None:
         warnings.warn(f"{path.name}: {note}", stacklevel=3)
 
 
-def _find(path: Path, labels, groups, parts) -> Found:
-    """Files, classes, parts and groups as `folder` describes them, or an error that shows the layout to have."""
-    layout = LAYOUT.format(name=path.name)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no folder {path}: check the spelling. {layout}")
-    if not path.is_dir():
-        raise DataError(f"{path} is a file, not a folder. {layout}")
-    root, notes = scan(path), []
-    leave_annotations_out(root, notes, look_through(root) if parts is False else None)
-    if labels is None:
-        found = arrange(root, parts)
-    elif isinstance(parts, Mapping):
-        raise DataError("With a table of labels the parts stand in a column named split, not in parts={…}")
-    else:
-        found = arrange_by_table(root, path, labels, groups, all_test=parts == "test")
-    found.notes[:0] = notes
-    if groups is not None and found.groups is None:
-        found.groups = grouped(found.names, groups)
-    if parts == "test":
-        return found
-    if len(found.classes) < 2:
-        raise DataError(
-            f"{path} has a single class, {found.classes[0]!r}: there is nothing to tell apart. "
-            + "".join(f"{note}. " for note in notes)
-            + layout
-        )
-    counts = torch.tensor(found.labels).bincount(minlength=len(found.classes)).tolist()
-    few = [f"{name!r} has {n}" for name, n in zip(found.classes, counts, strict=True) if n < FEWEST]
-    if few and found.parts is None:
-        raise DataError(
-            f"Every class needs at least {FEWEST} pictures, one each for training, validation and test, but in "
-            f"{path} {_up_to_ten(few)}. Add pictures or remove the folder. Endings that count are all that Pillow opens"
-        )
-    return found
-
-
 def _decode(
     path: Path, found: Found, preparation: Preparation, skip_unreadable: bool
 ) -> tuple[Decoded, Preparation]:
@@ -189,13 +153,15 @@ def _decode(
         not held
     ):  # all are read once as well, to find copies and damage; what was found is kept in place of the pixels
         settings["skip_unreadable"] = skip_unreadable
+    if preparation.scale is not None:
+        settings["scale"] = preparation.scale
 
     def decode() -> Decoded:
         images = room_for(len(found.names), 3, size) if held else None
         reading = read_all(path, found.names, preparation, images)
         notes, faults = reading.notes(preparation.fit), reading.faults
         if faults:
-            first = _up_to_ten([faults[index] for index in sorted(faults)])
+            first = up_to_ten([faults[index] for index in sorted(faults)])
             listed = f"{len(faults)} of {len(found.names)} pictures in {path} could not be read: {first}"
             if not skip_unreadable:
                 raise DataError(f"{listed}. Mend or remove them, or leave them out with skip_unreadable=True")
@@ -248,10 +214,5 @@ def _note_missing_classes(domain: Domain) -> list[str]:
         if missing := [
             domain.classes[label] for label in (domain.counts()[:, part] == 0).nonzero().flatten()
         ]:
-            notes.append(f"No picture of {_up_to_ten(missing)} is in {name}, {why[part]}")
+            notes.append(f"No picture of {up_to_ten(missing)} is in {name}, {why[part]}")
     return notes
-
-
-def _up_to_ten(items: list[str]) -> str:
-    more = f" and {len(items) - 10} more" if len(items) > 10 else ""
-    return ", ".join(items[:10]) + more

@@ -71,7 +71,11 @@ def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: 
         All pictures of the folder are test pictures: none was trained on.
     """
     classifier = open_classifier(network)
-    options = {**dict(pictures.options), "fit": classifier.preparation.fit}
+    options = {
+        **dict(pictures.options),
+        "fit": classifier.preparation.fit,
+        "scale": classifier.preparation.scale,
+    }
     pictures = Pictures.at(pictures.path, **options, **({"parts": "test"} if whole else {}))
     domain = pictures.open(classifier.preparation.image_size)
     model = classifier.model.to(pick_device())
