@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from labutils.data.decoding import Preparation, Scale
-from labutils.data.splits import DataError, choose
+from labutils.data.splits import DataError, check_splits, choose
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.checks import is_whole
 from labutils.runtime.seeds import default_seed
@@ -109,29 +109,10 @@ class Domain:
                 f"{self.name}: label {int(self.labels[sample])} of sample {sample} is out of range: "
                 f"with {len(self.classes)} classes labels go from 0 to {len(self.classes) - 1}"
             )
-        self._check_splits()
-
-    def _check_splits(self) -> None:
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        for split_name, ids in splits.items():
-            may_be_empty = self.only_test and split_name != "test"
-            if ids.dtype != torch.int64 or ids.ndim != 1 or not (len(ids) or may_be_empty):
-                raise DataError(
-                    f"{self.name}: {split_name} must be a non-empty one-dimensional int64 tensor of sample "
-                    f"ids, not {ids.dtype} of shape {tuple(ids.shape)}"
-                )
-            outside = ids[(ids < 0) | (ids >= len(self.labels))]
-            if len(outside):
-                raise DataError(
-                    f"{self.name}: {split_name} names sample {int(outside[0])}, "
-                    f"but ids go from 0 to {len(self.labels) - 1}"
-                )
-        ids, times = torch.cat(tuple(splits.values())).unique(return_counts=True)
-        if (times > 1).any():
-            raise DataError(
-                f"{self.name}: sample {int(ids[times > 1][0])} stands more than once in the splits: "
-                "train, validation and test must be disjoint, or the test would measure memory"
-            )
+        check_splits(
+            self.name, splits, len(self.labels), may_be_empty=("train", "validation") * self.only_test
+        )
 
     def __repr__(self) -> str:
         streamed = " streamed from files" if isinstance(self.images, StreamedPictures) else ""

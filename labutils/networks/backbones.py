@@ -12,7 +12,7 @@ from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.networks.weights import WeightsError, load_file
 from labutils.runtime.checks import is_whole
-from labutils.runtime.seeds import default_seed, seeded
+from labutils.runtime.seeds import checked_seed, default_seed, seeded
 
 __all__ = ["BACKBONES", "Backbone", "WeightsError", "build_feature_extractor", "load_backbone"]
 
@@ -79,7 +79,7 @@ def build_feature_extractor(
         )
     if not (isinstance(dropout, Real) and 0 <= dropout < 1):
         raise ValueError(f"dropout={dropout!r} is out of range: use 0 up to, not including, 1")
-    with seeded(default_seed() if seed is None else seed):
+    with seeded(default_seed() if seed is None else checked_seed(seed)):
         model = load_backbone(backbone, pretrained=pretrained, weights=weights)
         model.head = new_head(model.head, num_classes, dropout)
     freeze_all_but(model, ("head",))

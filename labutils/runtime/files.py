@@ -62,11 +62,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
         temporary.replace(path)
     except OSError as error:
-        raise OSError(
-            error.errno,
+        message = (
             f"Could not write {path} ({error.strerror or error}). Any older file there is untouched. "
-            "Free some disk space or choose a folder that you may write to, then run the same command again",
-        ) from error
+            "Free some disk space or choose a folder that you may write to, then run the same command again"
+        )
+        # safetensors' error on a full disk, which says so in its text, has no number.
+        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
