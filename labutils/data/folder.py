@@ -109,12 +109,12 @@ def folder(
     if found.parts is not None:
         extras["part"] = part = torch.tensor(found.parts)[rows]
     notes = [*found.notes, *decoded.notes, *note_copies(copies, decoded.labels, part, names, found.classes)]
-    _tell(path, notes)
+    _warn(path, notes)
     if part is None:
         _require_three(decoded.labels, copies, found.classes)
     if found.groups is not None:
         group = numbered([found.groups[row] for row in rows])
-        _tell(path, grouping := note_groups(group, part))
+        _warn(path, grouping := note_groups(group, part))
         notes += grouping
         extras["together"] = joined(group, copies)
     domain = divide(
@@ -126,11 +126,11 @@ def folder(
         scale=preparation.scale,
         files=tuple(name.replace(os.sep, "/") for name in names),
     )
-    _tell(path, missing := _note_missing_classes(domain))
+    _warn(path, missing := _note_missing_classes(domain))
     return replace(domain, notes=(*notes, *missing))
 
 
-def _tell(path: Path, notes: list[str]) -> None:
+def _warn(path: Path, notes: list[str]) -> None:
     for note in notes:
         warnings.warn(f"{path.name}: {note}", stacklevel=3)
 
@@ -208,7 +208,11 @@ def _note_missing_classes(domain: Domain) -> list[str]:
     """Classes without a picture in a part that other classes have pictures in."""
     if domain.only_test:
         return []
-    why = ("so it can't be learned", "so no choice will heed it", "so nothing will be known of it")
+    why = (
+        "so it can't be learned",
+        "so no choice takes it into account",
+        "so nothing will be known about it",
+    )
     notes = []
     for part, name in enumerate(PARTS):
         if missing := [

@@ -123,7 +123,7 @@ def compare_transfer_vs_scratch(
         settings = Settings(epochs=10, augmentation=augmentation_for(domain), keep_best=False)
     _require_some(seeds=seeds, scratch_rates=scratch_rates)
     base = Run(domain, backbone, SCRATCH, labels, seeds[0], settings, image_size)
-    open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is told before any training
+    open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is refused before any training
     scratch = replace(SCRATCH, base_lr=scratch_rates[0])
     if len(scratch_rates) > 1:
         (scratch,), _ = tuned([base], scratch_rates, store, workers)

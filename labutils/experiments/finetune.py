@@ -254,9 +254,9 @@ class _Choice:
         taken=False,
         note="",
     ) -> None:
-        told = {"trial": trial.name(self.start), **asdict(trial)}
-        told |= {"score": score, "gain": gain, "error": error, "seconds": perf_counter() - started}
-        self.rows.append({**told, "taken": taken, "note": note})
+        row = {"trial": trial.name(self.start), **asdict(trial)}
+        row |= {"score": score, "gain": gain, "error": error, "seconds": perf_counter() - started}
+        self.rows.append({**row, "taken": taken, "note": note})
         shown = in_words(pd.DataFrame(self.rows[-1:])).iloc[0]
         parts = [f"validation {shown['validation']}"] * (score == score)
         parts += (

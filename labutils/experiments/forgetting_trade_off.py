@@ -98,10 +98,10 @@ class ForgettingRun:
     def key(self) -> str:
         """Name of the stored result: differs when anything differs that can change the numbers."""
         pictures = [open_domain(name, self.image_size).fingerprint for name in (self.old, self.domain)]
-        told = (FORMAT, pictures, self.method, self.strength, self.seed, self.old_labels, self.labels)
-        told += (self.old_settings.digest, self.settings.digest, self.backbone, asdict(self.strategy))
-        told += (pick_device(self.settings.device).type,)
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        facts = (FORMAT, pictures, self.method, self.strength, self.seed, self.old_labels, self.labels)
+        facts += (self.old_settings.digest, self.settings.digest, self.backbone, asdict(self.strategy))
+        facts += (pick_device(self.settings.device).type,)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def execute(self) -> dict:
         """Learn both tasks. Returns ``rows``, one for each strength that the run speaks of, and seconds."""

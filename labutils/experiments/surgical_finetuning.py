@@ -160,7 +160,7 @@ def surgical_experiment(
     """
     opened = open_domain(domain, image_size)
     opened = evaluation_subset(opened, looked_at)
-    told = (
+    facts = (
         opened.fingerprint,
         backbone,
         shift,
@@ -175,7 +175,7 @@ def surgical_experiment(
         for seed in seeds:
             source = None
             for name, groups in blocks.items():
-                key = hashlib.sha256(repr((told, seed, name, groups)).encode()).hexdigest()[:16]
+                key = hashlib.sha256(repr((facts, seed, name, groups)).encode()).hexdigest()[:16]
                 file = Path(store) / f"surgical-{key}.json" if store else None
                 done = read_json(file) if file else None
                 if done is None:

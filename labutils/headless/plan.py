@@ -110,9 +110,9 @@ class Plan:
     @property
     def digest(self) -> str:
         """Differs when anything differs that can change a result."""
-        told = {k: v for k, v in asdict(self).items() if k not in ("workers", "outputs")}
+        facts = {k: v for k, v in asdict(self).items() if k not in ("workers", "outputs")}
         pictures = open_domain(self.domain, self.image_size).fingerprint
-        return hashlib.sha256(repr((version("transfer-learning-lab"), pictures, told)).encode()).hexdigest()[
+        return hashlib.sha256(repr((version("transfer-learning-lab"), pictures, facts)).encode()).hexdigest()[
             :12
         ]
 

@@ -225,13 +225,13 @@ def test_the_device_asked_for_is_forgotten_afterwards(pictures, train, monkeypat
 
 
 def test_what_test_pictures_are_worth(tiny_domain):
-    told = worth(tiny_domain)
+    sentences = worth(tiny_domain)
     assert (
-        "9 test pictures; always answering" in told
-        and "33.3%" in told
-        and "Too few test pictures to tell" in told
+        "9 test pictures; always answering" in sentences
+        and "33.3%" in sentences
+        and "Too few test pictures to tell" in sentences
     )
-    assert "horizontal 3" in told
+    assert "horizontal 3" in sentences
     assert percent(0.8, 0.75, 0.85, 100) == (
         "80.0% (95 % interval 75.0% to 85.0% over the seeds, 71.1% to 86.7% for 100 test pictures)"
     )

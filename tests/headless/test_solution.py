@@ -1,4 +1,4 @@
-"""The headless lab: all parts leave their files, an interrupted one goes on, bad input is told first."""
+"""The headless lab: all parts leave their files, an interrupted one goes on, bad input is refused first."""
 
 import json
 import subprocess

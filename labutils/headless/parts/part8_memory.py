@@ -24,14 +24,14 @@ def memory(plan: Plan) -> str:
     settings = replace(plan.settings, batch_size=batch, accumulate=1)
     rows, cases = [], {}
     for groups in plan.trained_groups:
-        told = training_memory(costs, groups, batch)
+        needed = training_memory(costs, groups, batch)
         held, seconds = held_by_a_step(model, domain, settings, groups)
-        cases[f"last {groups} trained"] = told
+        cases[f"last {groups} trained"] = needed
         rows.append(
             {
                 "trained groups": groups,
-                **asdict(told),
-                "calculated": told.total,
+                **asdict(needed),
+                "calculated": needed.total,
                 "measured": held,
                 "seconds": seconds,
             }
