@@ -4,7 +4,7 @@ BIN := .venv/bin
 # A process for each core, as each computes with one thread; the cells of a page stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: lab test claims solution quick bench bench-elpv bench-peers notebooks clean
+.PHONY: lab test claims solution quick bench bench-elpv bench-own-pictures bench-peers notebooks clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
@@ -40,6 +40,10 @@ bench-peers: .venv-peers/ready
 	.venv-peers/bin/python -m benchmarks.peers
 	.venv-peers/bin/python -m benchmarks.peers.suggestions
 	.venv-peers/bin/python -m benchmarks.peers.report
+
+# From a folder of pictures to a saved classifier, beside fastai; interrupted, it goes on where it was
+bench-own-pictures: .venv-peers/ready
+	.venv-peers/bin/python -m benchmarks.own_pictures
 
 # Run all pages again and keep their outputs
 notebooks: .venv/ready
