@@ -20,7 +20,7 @@ from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
 from labutils.runtime.distributed import world_size
 from labutils.runtime.seeds import default_seed
-from labutils.runtime.threads import quickest_threads
+from labutils.runtime.threads import fastest_thread_count
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.evaluation import Evaluation, evaluate
 from labutils.training.loop import fit
@@ -115,7 +115,7 @@ def finetune(
     model = build_feature_extractor(backbone, len(domain.classes), weights=weights, seed=seed)
     model.to(pick_device(device))
     choice = _Choice(domain, settings, lambda: 60 * minutes - (perf_counter() - started))
-    with quickest_threads(some_work(domain, backbone)):
+    with fastest_thread_count(some_work(domain, backbone)):
         choice.head(model, _augmentations(domain) if augmentation is None else (augmentation,))
         choice.deeper()
         seen = evaluate(choice.best, domain, "test", choice.settings, choice.cache)
@@ -126,7 +126,7 @@ def finetune(
 
 
 def some_work(domain: Domain, backbone: str) -> Callable[[], None]:
-    """A step of the training to come, small and without consequences, for `quickest_threads`."""
+    """A step of the training to come, small and without consequences, for `fastest_thread_count`."""
     model = build_feature_extractor(backbone, 2, pretrained=False)
     freeze_all_but(model, model.names[-2:])
     pixels = model.normalise(domain.images[domain.train[:BATCH]].float() / 255)

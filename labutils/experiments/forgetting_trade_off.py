@@ -13,9 +13,9 @@ from labutils.analysis.agreement_with_original import answers, between, known_pi
 from labutils.data import Domain
 from labutils.experiments.runs import FULL, Strategy, open_domain, run_all
 from labutils.forgetting.distillation import LearningWithoutForgetting
-from labutils.forgetting.pull import EWC, L2SP, Anchor
 from labutils.forgetting.rehearsal import Buffer, Rehearsal
 from labutils.forgetting.tasks import TaskSequence
+from labutils.forgetting.weight_penalties import EWC, L2SP, Anchor
 from labutils.networks.backbones import load_backbone
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device

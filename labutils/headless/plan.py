@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labutils.experiments.comparisons import SCRATCH_RATES, augmentation_for
 from labutils.experiments.runs import Pictures, Run, open_domain
-from labutils.headless.options import pictures_of, reading_options
+from labutils.headless.shared_options import pictures_of, reading_options
 from labutils.networks.backbones import build_feature_extractor
 from labutils.networks.catalogue import find
 from labutils.runtime.devices import pick_device

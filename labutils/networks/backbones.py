@@ -7,7 +7,7 @@ from torch import nn
 
 from labutils.networks.catalogue import BACKBONES, Backbone, find
 from labutils.networks.cutting import cut
-from labutils.networks.depthwise import quicken
+from labutils.networks.depthwise import use_fast_depthwise
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.networks.weights import WeightsError, load_file
@@ -93,7 +93,7 @@ def load_backbone(name: str, *, pretrained: bool = True, weights: str | Path | N
     """
     backbone = find(name)
     network = backbone.make(pretrained and weights is None)
-    quicken(network)
+    use_fast_depthwise(network)
     groups = (
         backbone.groups(network)
         if backbone.groups
