@@ -14,7 +14,7 @@ from labutils.experiments.comparisons import augmentation_for, steps_for
 from labutils.experiments.linear_head import fit_linear_head, last_linear
 from labutils.experiments.runs import FEATURES
 from labutils.experiments.trials import Finetuned, gain_of, in_words, score_of
-from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
@@ -53,7 +53,7 @@ class Trial:
 def finetune(
     domain: Domain,
     minutes: float = 3,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     seed: int | None = None,
     *,
     weights: str | None = None,
@@ -79,7 +79,7 @@ def finetune(
     minutes : float, default 3
         For all of it. What a trial will take is estimated from measured steps; what does not fit is left out, and the
         table says so. The linear head and the test are always done.
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
         See `build_feature_extractor`, also for ``weights``.
     seed : int, default 0, or the variable LAB_SEED
     augmentation : tuple of str, optional

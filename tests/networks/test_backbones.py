@@ -1,5 +1,8 @@
 """Backbones: cut without changing a bit, filled with the right weights or none at all, given a new head."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -168,3 +171,17 @@ def test_a_network_of_ones_own_is_an_entry(monkeypatch):
     net = build_feature_extractor("mine", 3, pretrained=False)
     assert net.backbone == "mine" and net.trainable_names == ("head",)
     assert net(torch.rand(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_lab_backbone_names_the_network_where_none_is_named():
+    show = (
+        "import inspect, labutils as lab; from labutils.headless.plan import Plan;"
+        "print(lab.DEFAULT_BACKBONE, Plan.backbone, lab.Run('solar', lab.DEFAULT_BACKBONE, lab.Strategy('x', 1, 'at once', 1e-2), 9, 0).backbone,"
+        "*(inspect.signature(f).parameters['backbone'].default for f in (lab.build_feature_extractor, lab.finetune,"
+        " lab.domain_gap_experiment, lab.compare_transfer_vs_scratch)))"
+    )
+    environment = {**os.environ, "LAB_BACKBONE": "resnet18"}
+    shown = subprocess.run(
+        [sys.executable, "-c", show], env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(shown.stdout.split()) == {"resnet18"}
