@@ -101,11 +101,7 @@ def load_backbone(name: str, *, pretrained: bool = True, weights: str | Path | N
     backbone = find(name)
     network = backbone.make(pretrained and weights is None)
     use_fast_depthwise(network)
-    groups = (
-        backbone.groups(network)
-        if backbone.groups
-        else cut(network, backbone.size if backbone.fixed else min(backbone.size, LOOK))
-    )
+    groups, image_size = _groups_and_size(network, backbone)
     if weights is not None:
         of_head = {id(tensor) for tensor in groups["head"].state_dict(keep_vars=True).values()}
         head = {key for key, tensor in network.state_dict(keep_vars=True).items() if id(tensor) in of_head}
@@ -116,8 +112,19 @@ def load_backbone(name: str, *, pretrained: bool = True, weights: str | Path | N
         backbone.std,
         name,
         stored_statistics=pretrained or weights is not None,
-        image_size=backbone.size if backbone.fixed else None,
+        image_size=image_size,
     )
+
+
+def _groups_and_size(network: nn.Module, backbone: Backbone) -> tuple[dict[str, nn.Module], int | None]:
+    """Its groups, and the one size of pictures that it takes, None for any."""
+    fixed = backbone.size if backbone.fixed else None
+    if backbone.groups:
+        return backbone.groups(network), fixed
+    try:
+        return cut(network, fixed or min(backbone.size, LOOK)), fixed
+    except AssertionError:  # timm's, of patches of 14 pixels that do not divide the pictures
+        return cut(network, backbone.size), backbone.size
 
 
 def new_head(head: nn.Module, num_classes: int, dropout: float) -> nn.Module:

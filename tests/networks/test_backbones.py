@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 import skimage.data
+import timm
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -185,3 +186,13 @@ def test_lab_backbone_names_the_network_where_none_is_named():
         [sys.executable, "-c", show], env=environment, capture_output=True, text=True, check=True
     )
     assert set(shown.stdout.split()) == {"resnet18"}
+
+
+def test_patches_that_do_not_divide_small_pictures_bind_the_network_to_its_own_size(monkeypatch):
+    def make(pretrained: bool) -> nn.Module:
+        return timm.create_model("vit_tiny_patch16_224", patch_size=14, depth=4, dynamic_img_size=True)
+
+    monkeypatch.setitem(BACKBONES, "fourteen", Backbone(make, (0.5,) * 3, (0.5,) * 3, 224))
+    with seeded(0):
+        net = load_backbone("fourteen", pretrained=False).eval()
+    assert net(torch.rand(2, 3, 100, 100)).shape == (2, 1000)
