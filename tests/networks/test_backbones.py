@@ -195,4 +195,5 @@ def test_patches_that_do_not_divide_small_pictures_bind_the_network_to_its_own_s
     monkeypatch.setitem(BACKBONES, "fourteen", Backbone(make, (0.5,) * 3, (0.5,) * 3, 224))
     with seeded(0):
         net = load_backbone("fourteen", pretrained=False).eval()
-    assert net(torch.rand(2, 3, 100, 100)).shape == (2, 1000)
+    assert net.image_size == 224  # to which pictures are resized, as for a ViT
+    assert net(torch.rand(2, 3, 224, 224)).shape == (2, 1000)
