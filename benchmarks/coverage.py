@@ -7,16 +7,20 @@ Every network is tried in a process of its own, within a time and a memory limit
 """
 
 import argparse
-import json
+import multiprocessing
 import resource
-import subprocess
-import sys
 import tempfile
 import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+import onnxruntime
+import onnxscript  # noqa: F401 (what exporting imports, once for all processes)
 import pandas as pd
+import timm
 import torch
+import torch._dynamo
 from provenance import RESULTS, provenance
 from tqdm import tqdm
 
@@ -44,11 +48,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--all", action="store_true", help="structure alone, of all timm networks")
-    parser.add_argument("--one", help="try this one and print its row as JSON")
     arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(structure(arguments.one) if arguments.all else everything(arguments.one)))
-        return
+    torch.set_num_threads(1)
     if arguments.all:
         known = sizes([name for names in families().values() for name in names])
         names = [f"timm/{name}" for name, size in known.items() if size < LARGEST]
@@ -58,7 +59,7 @@ def main() -> None:
     done = set(pd.read_csv(table)["network"]) if table.exists() else set()
     write_json(table.with_suffix(".json"), provenance() | {"conditions": {"names": len(names)}})
     for name in tqdm([name for name in names if name not in done], desc="Networks"):
-        row = {"network": name} | tried(name, arguments.all)
+        row = {"network": name} | tried(structure if arguments.all else everything, name)
         pd.DataFrame([row]).reindex(columns=COLUMNS).to_csv(
             table, mode="a", header=not table.exists(), index=False
         )
@@ -72,8 +73,6 @@ COLUMNS = (
 
 def families() -> dict[str, list[str]]:
     """Families of timm, and their networks in the order of their names."""
-    import timm
-
     # timm's networks for its own tests, with a handful of channels, say little of their family.
     names = {family: timm.list_models(module=family) for family in timm.list_modules()}
     return {family: own for family, all_ in names.items() if (own := [n for n in all_ if n[:5] != "test_"])}
@@ -81,8 +80,6 @@ def families() -> dict[str, list[str]]:
 
 def sizes(names: list[str]) -> dict[str, int]:
     """Parameters of timm's networks, from their structure alone; 0 where that does not work."""
-    import timm
-
     known = read_json(SIZES) or {}
     for name in tqdm([name for name in names if name not in known], desc="Sizes"):
         try:
@@ -107,23 +104,30 @@ def small_ones() -> list[str]:
     return [f"timm/{min(names, key=lambda name: known[name] or LARGEST)}" for names in few.values()]
 
 
-def tried(name: str, structure_only: bool) -> dict:
-    """The row of a network, made in a process of its own."""
-    command = [sys.executable, __file__, "--one", name, *(["--all"] if structure_only else [])]
+def tried(attempt: Callable[[str], dict], name: str) -> dict:
+    """The row of a network, made in a process of its own: a copy of this one, which has imported all it needs."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe(duplex=False)
+    process = fork.Process(target=_send, args=(there, attempt, name))
+    process.start()
+    there.close()  # so that reading ends when the other process does
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES)
-        return json.loads(answer.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        return {"why": f"more than {MINUTES} minutes"}
-    except (IndexError, json.JSONDecodeError):
-        return {"why": (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1][:300]}
+        return here.recv() if here.poll(60 * MINUTES) else {"why": f"more than {MINUTES} minutes"}
+    except EOFError:
+        process.join()
+        return {"why": f"the process ended with {process.exitcode}"}
+    finally:
+        process.kill()
+
+
+def _send(there: Connection, attempt: Callable[[str], dict], name: str) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (int(GIGABYTES * 1e9),) * 2)
+    warnings.simplefilter("ignore")
+    there.send(attempt(name))
 
 
 def structure(name: str) -> dict:
     """Cut or not and why, and whether the groups answer as the network does."""
-    resource.setrlimit(resource.RLIMIT_AS, (int(GIGABYTES * 1e9),) * 2)
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
     row = {"cut": False}
     try:
         backbone = find(name)
@@ -184,8 +188,6 @@ def step(name: str) -> dict:
 
 
 def onnx(name: str) -> dict:
-    import onnxruntime
-
     net: LayerGroups = build_feature_extractor(name, 2, pretrained=False).eval().requires_grad_(False)
     pictures = torch.rand(3, 3, find(name).size, find(name).size)
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ import conftest  # noqa: F401 (no progress bars, one thread: as in the tests)
 import nbformat
 from nbclient import NotebookClient
 
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -33,7 +33,7 @@ def execute(path: Path) -> float:
     seconds = perf_counter() - started
     # No state of widgets, no version of Python: they differ from run to run and from machine to machine.
     page.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         nbformat.write(page, temporary)
     return seconds
 

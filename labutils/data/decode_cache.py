@@ -29,7 +29,7 @@ from labutils.data.domain import Domain
 from labutils.data.duplicates import digest
 from labutils.data.splits import DataError, divide_groups, split
 from labutils.data.streaming import StreamedPictures
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.runtime.progress import check_stop, progress_bar
 
 FORMAT = 2  # raise it whenever decoding changes, so that older caches are decoded again
@@ -205,7 +205,7 @@ def _write(path: Path, wanted: str, decoded: Decoded) -> None:
         "notes": json.dumps(decoded.notes),
     }
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             save_file(tensors, temporary, metadata)
     except (OSError, SafetensorError) as error:  # the latter of a full disk
         warnings.warn(f"The decoded pictures were not kept and will be decoded again: {error}", stacklevel=2)

@@ -16,7 +16,7 @@ from labutils.deploy.novelty import Novelty
 from labutils.deploy.pictures import Preparation
 from labutils.networks.backbones import load_backbone
 from labutils.networks.groups import LayerGroups
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 FORMAT = "transfer-learning-lab classifier 2"
 
@@ -73,7 +73,7 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
     tensors = {
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in classifier.state_dict().items()
     }
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             save_file(tensors, temporary, {"format": FORMAT, "classifier": json.dumps(description)})
         except SafetensorError as error:  # so it reports a disk that is full
@@ -110,7 +110,7 @@ def open_classifier(path: str | Path, head: nn.Module | None = None) -> Classifi
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is not a whole safetensors file ({error}): save the network again"
+            f"{path} is not a complete safetensors file ({error}): save the network again"
         ) from error
     description = json.loads(metadata["classifier"])
     own = description["head"].get("own")

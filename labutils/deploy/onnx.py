@@ -14,7 +14,7 @@ from labutils.data.decoding import GREY
 from labutils.deploy.classifier import Classifier
 from labutils.deploy.pictures import to_grey
 from labutils.networks.groups import inference
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 FIXED_POINT = 2**22  # Pillow scales with whole numbers: weights in units of 1 / FIXED_POINT (Resample.c)
 
@@ -118,7 +118,7 @@ def to_onnx(classifier: Classifier, path: str | Path) -> Path:
         "likewise, which Pillow cannot read; transparent becomes white; converted to RGB",
     }
     graph.model.metadata_props.update(metadata)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         graph.save(temporary, external_data=False)
     return Path(path)
 

@@ -19,6 +19,7 @@ from labutils.experiments.runs import (
     run_all,
 )
 from labutils.experiments.statistics import steps_to_match
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.training.settings import Settings
 
 SCRATCH_RATES = (1e-3, 3e-3, 1e-2)
@@ -65,7 +66,7 @@ def tuned(
 
 def compare_transfer_vs_scratch(
     domain: str | Domain,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     *,
     labels: int = 500,
     settings: Settings | None = None,
@@ -84,7 +85,7 @@ def compare_transfer_vs_scratch(
     Parameters
     ----------
     domain : str or Domain
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
     labels : int, default 500
         Labelled training pictures, drawn by each seed.
     settings : Settings, optional
@@ -163,7 +164,7 @@ def steps_for(labels: int) -> int:
 
 def domain_gap_experiment(
     domains: Sequence[str | Domain] = ("textures", "solar", "digits"),
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     *,
     labels: dict[str, Sequence[int]] | Sequence[int] | None = None,
     strategies: Sequence[Strategy] = STRATEGIES,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from labutils.data import Domain
 from labutils.data.streaming import StreamedPictures
 from labutils.experiments.runs import open_domain
-from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.files import read_json, write_json
 from labutils.runtime.progress import progress_bar
@@ -79,7 +79,7 @@ def evaluation_subset(domain: Domain, looked_at: int) -> Domain:
 
 
 def train_source(
-    domain: Domain, backbone: str = "efficientnet_lite0", *, epochs: int = 10, seed: int | None = None
+    domain: Domain, backbone: str = DEFAULT_BACKBONE, *, epochs: int = 10, seed: int | None = None
 ) -> LayerGroups:
     """A network that knows the pictures as they were before the shift: a head trained on frozen features."""
     settings = Settings(epochs=epochs, base_lr=1e-2, **({} if seed is None else {"seed": seed}))
@@ -127,7 +127,7 @@ def surgical_experiment(
     settings: Settings = ADAPTING,
     seeds: Sequence[int] = (0, 1, 2),
     image_size: int = 64,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     store: str | Path | None = None,
 ) -> pd.DataFrame:
     """Train a source network, shift its pictures, and tune one block at a time with few labels.

@@ -55,8 +55,8 @@ class LearningWithoutForgetting(ExtraLoss):
 
     @property
     def identity(self) -> str:
-        told = [digest(module.state_dict()) for module in (self._before[:-1], *self._heads)]
-        return f"Learning without forgetting {self.strength!r} {self.temperature!r} {' '.join(told)}"
+        digests = [digest(module.state_dict()) for module in (self._before[:-1], *self._heads)]
+        return f"Learning without forgetting {self.strength!r} {self.temperature!r} {' '.join(digests)}"
 
     def enter(self, trainer) -> None:
         self._trainer = trainer

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from labutils.headless.options import (
+from labutils.headless.shared_options import (
     add_device_option,
     add_network_options,
     add_picture_options,

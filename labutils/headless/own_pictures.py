@@ -11,10 +11,11 @@ from labutils.experiments.finetune import finetune, some_work
 from labutils.experiments.runs import Pictures
 from labutils.experiments.trials import Finetuned
 from labutils.headless.page import write_page
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
-from labutils.runtime.files import whole_file
-from labutils.runtime.threads import quickest_threads
+from labutils.runtime.files import atomic_write
+from labutils.runtime.threads import fastest_thread_count
 from labutils.training.evaluation import Evaluation, evaluate
 
 FOR_CHOOSING = 0.75  # of the minutes; the rest opens the pictures, saves, and writes the report
@@ -25,7 +26,7 @@ def train(
     network: Path,
     *,
     minutes: float = 3,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     image_size: int = 128,
     seed: int = 0,
 ) -> Finetuned:
@@ -48,7 +49,7 @@ def train(
     network = _file(network)
     domain = pictures.open(image_size)
     print(domain.describe(), end="\n\n")
-    with quickest_threads(some_work(domain, backbone)):
+    with fastest_thread_count(some_work(domain, backbone)):
         left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
         result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
         save(result.model, domain, network)
@@ -92,8 +93,8 @@ def predict(network: Path, new: list[str], csv: Path | None = None, top: int = 1
     if csv is None:
         print(table.to_string(index=False, float_format="{:.3f}".format))
     else:
-        with whole_file(csv) as path:
-            table.to_csv(path, index=False, float_format="%.6g")
+        with atomic_write(csv) as path:
+            table.to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")
         print(f"{len(table)} answers in {csv}")
     unread, unfamiliar = int((table["note"] != "").sum()), int(table["unfamiliar"].sum())
     if unread:
@@ -128,10 +129,10 @@ def leave(
             "right": seen.right,
         }
     )
-    with whole_file(predictions) as path:
+    with atomic_write(predictions) as path:
         # A name of a file may hold any bytes, also such as are no text.
         table.to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")
-    with whole_file(confusion) as path:
+    with atomic_write(confusion) as path:
         seen.confusion.to_csv(path)
     write_page(page, model, domain, seen, tried)
 

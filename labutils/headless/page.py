@@ -18,7 +18,7 @@ from labutils.data import Domain
 from labutils.experiments.trials import in_words
 from labutils.headless.page_template import PAGE
 from labutils.networks.groups import LayerGroups
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.training.evaluation import Evaluation
 
 MOST_CLASSES = 20  # of a confusion matrix that can be read
@@ -70,7 +70,7 @@ def write_page(
             f"torch {version('torch')}, Python {platform.python_version()}",
         )
     )
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 

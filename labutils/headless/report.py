@@ -15,7 +15,7 @@ from labutils.headless.parts import CORE, PARTS
 from labutils.headless.parts.writing import worth
 from labutils.headless.plan import Plan
 from labutils.runtime.distributed import from_main
-from labutils.runtime.files import read_json, whole_file, write_json
+from labutils.runtime.files import atomic_write, read_json, write_json
 
 
 def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
@@ -54,7 +54,7 @@ def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
         kept = from_main(_read_part(plan.outputs / "parts" / f"{name}-{plan.digest}.json"))
         if from_main("text" in kept and _files_are_its_own(plan, record, name)):
             sections.append(f"## {part.__doc__}\n\n{kept['text']}\n\n*{kept['seconds']:.0f} s*\n")
-    with whole_file(plan.outputs / "report.md") as path:
+    with atomic_write(plan.outputs / "report.md") as path:
         path.write_text("\n".join([_head(plan), *sections]))
     print(f"Report: {plan.outputs / 'report.md'}")
     return plan.outputs / "report.md"

@@ -125,20 +125,20 @@ class Evaluation:
     def cautions(self) -> tuple[str, ...]:
         """What these pictures cannot tell, and what the network never does, in sentences; none where all is well."""
         low, high = self.interval
-        sentences = []
+        cautions = []
         if len(self.labels) < FEWEST or high - low > WIDEST:
-            sentences.append(
+            cautions.append(
                 f"Too few pictures to tell much: {len(self.labels)} leave an interval {100 * (high - low):.0f} "
                 "points wide"
             )
         if low <= self.largest_share:
-            sentences.append("Not shown to be better than always answering the largest class")
+            cautions.append("Not shown to be better than always answering the largest class")
         counts = self.per_class["count"]
         if few := [f"{name} {count}" for name, count in counts.items() if 0 < count < FEWEST_OF_A_CLASS]:
-            sentences.append(f"Too few test pictures to tell the recall of: {', '.join(few)}")
+            cautions.append(f"Too few test pictures to tell the recall of: {', '.join(few)}")
         if silent := self.never_answered:
-            sentences.append(f"Never answered: {', '.join(silent)}")
-        return tuple(sentences)
+            cautions.append(f"Never answered: {', '.join(silent)}")
+        return tuple(cautions)
 
     def __repr__(self) -> str:
         return f"Evaluation({self._accuracy()})" if len(self.labels) else "Evaluation(no pictures)"

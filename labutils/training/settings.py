@@ -156,12 +156,12 @@ class Settings:
     @property
     def digest(self) -> str:
         """Short name that differs when any setting that can change a result differs."""
-        told = {
+        described = {
             name: value
             for name, value in asdict(self).items()
             if name not in ("device", "cache_limit_gb") and not (name in ADDED and value == ADDED[name])
         }
-        return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()[:12]
 
 
 def _by_class(given: Any) -> tuple:

@@ -149,7 +149,7 @@ def test_foreign_and_broken_files(tmp_path):
     broken.write_bytes(foreign.read_bytes()[:20])
     with pytest.raises(ValueError, match="not written by labutils.save"):
         open_classifier(foreign)
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    with pytest.raises(ValueError, match="not a complete safetensors file"):
         open_classifier(broken)
     with pytest.raises(FileNotFoundError, match="save\\(model, domain, path\\)"):
         open_classifier(tmp_path / "none")

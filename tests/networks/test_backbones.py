@@ -1,9 +1,13 @@
 """Backbones: cut without changing a bit, filled with the right weights or none at all, given a new head."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import pytest
 import skimage.data
+import timm
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -168,3 +172,28 @@ def test_a_network_of_ones_own_is_an_entry(monkeypatch):
     net = build_feature_extractor("mine", 3, pretrained=False)
     assert net.backbone == "mine" and net.trainable_names == ("head",)
     assert net(torch.rand(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_lab_backbone_names_the_network_where_none_is_named():
+    show = (
+        "import inspect, labutils as lab; from labutils.headless.plan import Plan;"
+        "print(lab.DEFAULT_BACKBONE, Plan.backbone, lab.Run('solar', lab.DEFAULT_BACKBONE, lab.Strategy('x', 1, 'at once', 1e-2), 9, 0).backbone,"
+        "*(inspect.signature(f).parameters['backbone'].default for f in (lab.build_feature_extractor, lab.finetune,"
+        " lab.domain_gap_experiment, lab.compare_transfer_vs_scratch)))"
+    )
+    environment = {**os.environ, "LAB_BACKBONE": "resnet18"}
+    shown = subprocess.run(
+        [sys.executable, "-c", show], env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(shown.stdout.split()) == {"resnet18"}
+
+
+def test_patches_that_do_not_divide_small_pictures_bind_the_network_to_its_own_size(monkeypatch):
+    def make(pretrained: bool) -> nn.Module:
+        return timm.create_model("vit_tiny_patch16_224", patch_size=14, depth=4, dynamic_img_size=True)
+
+    monkeypatch.setitem(BACKBONES, "fourteen", Backbone(make, (0.5,) * 3, (0.5,) * 3, 224))
+    with seeded(0):
+        net = load_backbone("fourteen", pretrained=False).eval()
+    assert net.image_size == 224  # to which pictures are resized, as for a ViT
+    assert net(torch.rand(2, 3, 224, 224)).shape == (2, 1000)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from labutils.data import Domain
 from labutils.headless.plan import Plan
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.training.evaluation import FEWEST, FEWEST_OF_A_CLASS
 
 
@@ -55,9 +55,9 @@ def worth(domain: Domain) -> str:
 
 def keep(plan: Plan, name: str, table: pd.DataFrame, figure) -> None:
     """Table and figure into the outputs, as ``name.csv`` and ``name.png``."""
-    with whole_file(plan.outputs / f"{name}.csv") as path:
+    with atomic_write(plan.outputs / f"{name}.csv") as path:
         table.to_csv(path, index=False)
-    with whole_file(plan.outputs / f"{name}.png") as path:
+    with atomic_write(plan.outputs / f"{name}.png") as path:
         figure.savefig(path, dpi=150)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from labutils.experiments.runs import Pictures
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.runtime.devices import pick_device
 
 
@@ -14,7 +15,7 @@ def add_network_options(parser: ArgumentParser) -> None:
     """--backbone, --image-size and --device."""
     parser.add_argument(
         "--backbone",
-        default="efficientnet_lite0",
+        default=DEFAULT_BACKBONE,
         metavar="NAME",
         help="pretrained network: any name of torchvision or timm (%(default)s, whose weights are installed)",
     )
