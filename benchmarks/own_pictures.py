@@ -25,13 +25,14 @@ import pandas as pd
 import torch
 
 from benchmarks.folders import write_jpegs
-from benchmarks.own_pictures_by_fastai import IMAGE_SIZE, weights_for_timm
 from benchmarks.provenance import provenance, save
 from labutils.data import INSTALLED, Domain, load
 from labutils.data.splits import choose
 from labutils.experiments.statistics import leads
+from labutils.networks.backbones import load_backbone
 from labutils.runtime.files import PROJECT, data_folder, read_json, write_json
 
+TIMM_NAME, IMAGE_SIZE = "tf_efficientnet_lite0", 128
 SIDE = 256  # pixels of the files
 PARTS = {"train": 240, "val": 60, "test": 100}
 UNSEEN = 500
@@ -50,6 +51,19 @@ def write_folders(domain: Domain, path: Path, seed: int) -> None:
         write_jpegs(domain, some, path / "pictures" / part)
     unseen = min(UNSEEN, len(domain.test))
     write_jpegs(domain, choose(domain.test, domain.labels, unseen, seed), path / "unseen")
+
+
+def weights_for_timm(file: Path) -> Path:
+    """The weights that the lab installs, under the names that timm gives to the same tensors."""
+    import timm
+
+    groups = load_backbone("efficientnet_lite0").state_dict().values()
+    names = timm.create_model(TIMM_NAME).state_dict()
+    renamed = dict(zip(names, groups, strict=True))
+    if any(renamed[name].shape != tensor.shape for name, tensor in names.items()):
+        raise ValueError("timm has the tensors of this network in another order than the lab")
+    torch.save(renamed, file)
+    return file
 
 
 def run(*command: str) -> tuple[float, float, str]:
@@ -103,7 +117,7 @@ def compare(rows: pd.DataFrame) -> pd.DataFrame:
         for contender in CONTENDERS:
             own = part[part["contender"] == contender]
             row = {"domain": domain, "contender": contender, "rounds": len(own)}
-            row |= own[["seconds", "cpu_seconds"]].median() | {"accuracy": own["accuracy"].mean()}
+            row |= dict(own[["seconds", "cpu_seconds"]].median()) | {"accuracy": own["accuracy"].mean()}
             if contender != theirs:
                 for column in ("seconds", "cpu_seconds"):
                     ratios = times[column, theirs] / times[column, contender]

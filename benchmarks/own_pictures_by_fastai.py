@@ -8,8 +8,6 @@ import json
 import sys
 from pathlib import Path
 
-import timm
-import torch
 from fastai.vision.all import (
     ImageDataLoaders,
     Resize,
@@ -21,21 +19,9 @@ from fastai.vision.all import (
     vision_learner,
 )
 
-from labutils.data.splits import DataError
-from labutils.networks.backbones import load_backbone
+from benchmarks.own_pictures import IMAGE_SIZE, TIMM_NAME
 
-NETWORK, IMAGE_SIZE, BATCH_SIZE = "tf_efficientnet_lite0", 128, 16
-
-
-def weights_for_timm(file: Path) -> Path:
-    """The weights that the lab installs, under the names that timm gives to the same tensors."""
-    groups = load_backbone("efficientnet_lite0").state_dict().values()
-    names = timm.create_model(NETWORK).state_dict()
-    renamed = dict(zip(names, groups, strict=True))
-    if any(renamed[name].shape != tensor.shape for name, tensor in names.items()):
-        raise DataError("timm has the tensors of this network in another order than the lab")
-    torch.save(renamed, file)
-    return file
+BATCH_SIZE = 16
 
 
 def train(folder: Path, file: Path, epochs: int, seed: int) -> None:
@@ -51,7 +37,7 @@ def train(folder: Path, file: Path, epochs: int, seed: int) -> None:
     )
     weights = {"file": str(file.with_name("timm.pt"))}
     learner = vision_learner(
-        loaders, NETWORK, metrics=accuracy, path=file.parent, pretrained_cfg_overlay=weights
+        loaders, TIMM_NAME, metrics=accuracy, path=file.parent, pretrained_cfg_overlay=weights
     )
     with learner.no_bar(), learner.no_logging():
         learner.fine_tune(epochs)

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.folders import write_jpegs
+from benchmarks.own_pictures import CONTENDERS, compare
 from labutils import folder
 
 
-def test_ratios_and_leads(monkeypatch):
-    own_pictures = pytest.importorskip("benchmarks.own_pictures", reason="fastai is installed for peers only")
+def test_ratios_and_leads():
     rows = [
         {
             "domain": "solar",
@@ -19,9 +19,9 @@ def test_ratios_and_leads(monkeypatch):
         }
         | {"accuracy": accuracy + 0.01 * seed}
         for seed in range(3)
-        for contender, seconds, accuracy in zip(own_pictures.CONTENDERS, (20, 60), (0.8, 0.75), strict=True)
+        for contender, seconds, accuracy in zip(CONTENDERS, (20, 60), (0.8, 0.75), strict=True)
     ]
-    table = own_pictures.compare(pd.DataFrame(rows))
+    table = compare(pd.DataFrame(rows))
     lab, fastai = table.itertuples()
     assert lab.times_faster_seconds == lab.times_faster_cpu_seconds == 3 and pd.isna(
         fastai.times_faster_seconds
