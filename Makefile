@@ -4,7 +4,7 @@ BIN := .venv/bin
 # A process for each core, as each computes with one thread; the cells of a page stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: lab test claims solution quick bench bench-elpv bench-peers notebooks clean
+.PHONY: lab test claims solution quick bench bench-elpv bench-peers notebooks book student clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
@@ -43,7 +43,15 @@ bench-peers: .venv-peers/ready
 
 # Run all pages again and keep their outputs
 notebooks: .venv/ready
-	$(BIN)/python notebooks/execute.py
+	$(BIN)/python -m publishing.execute
+
+# All pages as a site to read without a kernel: build/book/docs/index.html
+book: .venv/ready
+	$(BIN)/sphinx-build -q -W --keep-going -j auto -c publishing/book . build/book
+
+# Blank copies of the pages for a class: build/student
+student: .venv/ready
+	$(BIN)/python -m publishing.student_copies
 
 clean:
 	rm -rf .venv .venv-peers
