@@ -21,19 +21,25 @@ QUESTION = re.compile(r"^\*\*Predict\.\*\*", re.M)
 CAPTION = re.compile(r"^\*\*Figure\.\*\*", re.M)
 
 
-def execute(path: Path) -> float:
-    """Run one page in place and return the seconds it took; if a cell fails, the file stays as it was."""
-    page = nbformat.read(path, as_version=4)
-    started = perf_counter()
-    NotebookClient(
+def run(page: nbformat.NotebookNode, folder: Path) -> float:
+    """Run the cells in a new kernel and put their outputs into the page. Returns the seconds that they took."""
+    client = NotebookClient(
         page,
         timeout=600,
         kernel_name="python3",
         record_timing=False,  # times of day would make every run a change
         coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
-    seconds = perf_counter() - started
+        resources={"metadata": {"path": str(folder)}},
+    )
+    started = perf_counter()
+    client.execute()
+    return perf_counter() - started
+
+
+def execute(path: Path) -> float:
+    """Run one page in place and return the seconds it took; if a cell fails, the file stays as it was."""
+    page = nbformat.read(path, as_version=4)
+    seconds = run(page, path.parent)
     # No state of widgets, no version of Python: they differ from run to run and from machine to machine.
     page.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     hide_answers(page)
