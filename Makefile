@@ -47,7 +47,7 @@ notebooks: .venv/ready
 
 # All pages as a site to read without a kernel: build/book/docs/index.html
 book: .venv/ready
-	$(BIN)/sphinx-build -q -W --keep-going -j auto -c publishing/book . build/book
+	$(BIN)/python -m sphinx -E -q -W --keep-going -c publishing/book . build/book
 
 # Blank copies of the pages for a class: build/student
 student: .venv/ready

@@ -1,12 +1,14 @@
 """Settings of Sphinx for the book: the pages as they are stored, without running them, and without a network.
 
-sphinx-build -W -c publishing/book . build/book
+python -m sphinx -W -c publishing/book . build/book
 """
 
 import json
 
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
+
+from publishing.book.explorers import live
 
 project = "Transfer Learning & Fine-Tuning"
 copyright = "MIT license"
@@ -32,12 +34,12 @@ html_copy_source = False
 
 
 def setup(app) -> None:
-    app.connect("source-read", _fold)
+    app.connect("source-read", _prepare)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
 
 
-def _fold(app, name: str, source: list[str]) -> None:
-    """What is folded in JupyterLab is folded in the book."""
+def _prepare(app, name: str, source: list[str]) -> None:
+    """What is folded in JupyterLab is folded in the book, and explorers need no kernel."""
     if not name.startswith("notebooks/"):
         return
     page = json.loads(source[0])
@@ -46,6 +48,8 @@ def _fold(app, name: str, source: list[str]) -> None:
         hidden = [kind for kind in ("source", "outputs") if folded.get(f"{kind}_hidden")]
         tags = {"source": "hide-input", "outputs": "hide-output"}
         cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), *(tags[kind] for kind in hidden)]
+        if "outputs" in cell:
+            cell["outputs"] = [live(output) for output in cell["outputs"]]
     source[0] = json.dumps(page)
 
 
