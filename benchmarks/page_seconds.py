@@ -16,7 +16,7 @@ import nbformat
 import pandas as pd
 
 from benchmarks.provenance import RESULTS, provenance, save
-from labutils.runtime.files import PROJECT, whole_file
+from labutils.runtime.files import PROJECT, atomic_write
 from publishing.execute import PAGES, run
 from publishing.kernels import quiet
 
@@ -32,7 +32,7 @@ def main() -> int:
         known = [pd.read_csv(TABLE)] if TABLE.exists() else []
         table = pd.concat([*known, pd.DataFrame([row])]).drop_duplicates(KEYS, keep="last").sort_values(KEYS)
         save("page_seconds", table, provenance(threads=1), last_measured=machine())
-        with whole_file(PLANS) as temporary:
+        with atomic_write(PLANS) as temporary:
             temporary.write_text(with_table(PLANS.read_text(), table))
     return 0
 

@@ -12,7 +12,7 @@ from time import perf_counter
 import nbformat
 from nbclient import NotebookClient
 
-from labutils.runtime.files import PROJECT, whole_file
+from labutils.runtime.files import PROJECT, atomic_write
 from publishing.kernels import quiet
 
 PAGES = PROJECT / "notebooks"
@@ -43,7 +43,7 @@ def execute(path: Path) -> float:
     # No state of widgets, no version of Python: they differ from run to run and from machine to machine.
     page.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     hide_answers(page)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         nbformat.write(page, temporary)
     return seconds
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from labutils.runtime.files import PROJECT, whole_file
+from labutils.runtime.files import PROJECT, atomic_write
 from publishing.execute import PAGES
 
 TO_LOOK_UP = ("glossary.md", "cheat_sheet.md")  # of docs/; pages link to them
@@ -20,11 +20,11 @@ def write_copies(folder: Path) -> list[Path]:
     """Write a copy of each page, and of what pages link to. Returns the pages' files."""
     written = []
     for path in sorted(PAGES.glob("*.ipynb")):
-        with whole_file(folder / path.name) as temporary:
+        with atomic_write(folder / path.name) as temporary:
             nbformat.write(blank(nbformat.read(path, as_version=4)), temporary)
         written.append(folder / path.name)
     for name in TO_LOOK_UP:
-        with whole_file(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             temporary.write_text(_beside((PAGES.parent / "docs" / name).read_text()))
     return written
 

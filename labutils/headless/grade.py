@@ -9,7 +9,7 @@ import pandas as pd
 from labutils.course.grading.hand_ins import HandIn, Result, check_hand_in, find_hand_ins
 from labutils.course.grading.pages import pages
 from labutils.experiments.executors import default_workers
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.runtime.progress import progress_bar, stoppable
 
 
@@ -32,7 +32,7 @@ def grade(folder: Path, csv: Path, *, minutes: float = 10) -> pd.DataFrame:
     Raises
     ------
     ValueError, OSError
-        As `find_hand_ins` and `whole_file`; the file is tried before any work.
+        As `find_hand_ins` and `atomic_write`; the file is tried before any work.
     """
     hand_ins, left_out = find_hand_ins(folder, pages())
     for path, why in left_out.items():
@@ -77,7 +77,7 @@ def _table(listed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write(csv: Path, listed: pd.DataFrame) -> None:
-    with whole_file(csv) as path:
+    with atomic_write(csv) as path:
         _table(listed).to_csv(path)
 
 
