@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A process for each core, as each computes with one thread; the cells of a page stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+FIRST_PAGE := $(firstword $(sort $(wildcard notebooks/*.ipynb)))
 
 .PHONY: lab test claims solution quick bench bench-elpv bench-peers notebooks book student clean
 
 lab: .venv/ready
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST_PAGE)
 
 test: .venv/ready
 	$(BIN)/ruff check .

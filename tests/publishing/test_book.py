@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ import pytest
 from labutils.runtime.files import PROJECT
 
 pytestmark = pytest.mark.slow
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = sorted(path.relative_to(PROJECT) for path in (PROJECT / "notebooks").glob("**/[0-9]*.ipynb"))
 
 
@@ -83,3 +85,26 @@ def test_solutions_and_answers_are_folded(book):
 def test_formulas_are_drawn_without_a_script(book):
     html = (book / "notebooks" / "04_discriminative_lr.html").read_text()
     assert "<math" in html and "MathJax" not in html
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_explorers_move_without_a_kernel(book):
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(color_scheme="dark")
+        wrong = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        for name in ("03_partial_finetuning", "04_discriminative_lr", "09_efficient_finetuning"):
+            page.goto((book / "notebooks" / f"{name}.html").as_uri())
+            explorer = page.locator(".explorer-in-book")
+            expect(explorer).to_have_count(1)
+            sentence = explorer.locator(".sentence")
+            before = sentence.inner_text()
+            explorer.get_by_role("slider").first.focus()
+            page.keyboard.press("ArrowLeft")
+            expect(sentence).not_to_have_text(before)
+            expect(explorer.get_by_role("button", name="Train", exact=True)).to_have_count(0)
+        assert not wrong
+        browser.close()
