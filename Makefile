@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A process for each core, as each computes with one thread; the cells of a page stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+FIRST_PAGE := $(firstword $(sort $(wildcard notebooks/*.ipynb)))
 
-.PHONY: lab test claims solution quick bench bench-elpv bench-own-pictures bench-peers notebooks clean
+.PHONY: lab test claims solution quick bench bench-elpv bench-own-pictures bench-peers notebooks book student clean
 
 lab: .venv/ready
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST_PAGE)
 
 test: .venv/ready
 	$(BIN)/ruff check .
@@ -47,7 +48,15 @@ bench-own-pictures: .venv-peers/ready
 
 # Run all pages again and keep their outputs
 notebooks: .venv/ready
-	$(BIN)/python notebooks/execute.py
+	$(BIN)/python -m publishing.execute
+
+# All pages as a site to read without a kernel: build/book/docs/index.html
+book: .venv/ready
+	$(BIN)/python -m sphinx -E -q -W --keep-going -c publishing/book . build/book
+
+# Blank copies of the pages for a class: build/student
+student: .venv/ready
+	$(BIN)/python -m publishing.student_copies
 
 clean:
 	rm -rf .venv .venv-peers
