@@ -18,7 +18,7 @@ from labutils.runtime.seeds import default_seed
 FEW_TESTS = 30  # below, a 95 % interval (Wilson) of the accuracy is wider than 30 points at 70 %
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Domain:
     """A labelled set of pictures, split into training, validation and test.
 

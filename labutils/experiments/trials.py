@@ -10,7 +10,7 @@ from labutils.training.evaluation import Evaluation
 from labutils.training.settings import Settings
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Finetuned:
     """What `finetune` made.
 

@@ -21,7 +21,7 @@ FEWEST_OF_A_CLASS = 5
 WIDEST = 0.2  # of an interval that still says something
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Evaluation:
     """How a model does on some pictures, all on the CPU and in the order of the split.
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import pytest
 import skimage.data
@@ -103,6 +104,7 @@ def test_a_seed_fixes_the_random_weights_and_moves_no_generator():
             ("zzz",),
             "Unknown backbone 'zzz': There are efficientnet_lite0, efficientnet_lite2, and 1[0-9]{3} of",
         ),
+        (("fcn_resnet50",), "Unknown backbone"),  # torchvision's, but no classifier
         (("resnet18", 1), "num_classes=1: a classifier needs at least 2"),
         (("resnet18", 0), "num_classes=0"),
         (("resnet18", 2.5), "num_classes=2.5: .* in whole numbers"),
@@ -149,6 +151,31 @@ def test_a_name_of_both_libraries_is_torchvisions_and_says_so():
 def test_the_pictures_that_the_weights_expect_come_from_the_library(name, mean, size, fixed, interpolation):
     found = find(name)
     assert (found.mean[0], found.size, found.fixed, found.interpolation) == (mean, size, fixed, interpolation)
+
+
+@pytest.mark.parametrize("name, itself", [("googlenet", True), ("inception_v3", True), ("resnet18", False)])
+def test_networks_that_normalise_pictures_themselves_are_made_to(name, itself, monkeypatch):
+    """Else their weights would see pictures that they do not know."""
+    options = {}
+    monkeypatch.setattr("torchvision.models.get_model", lambda name, **given: options.update(given))
+    find(f"torchvision/{name}").make(False)
+    assert options.get("transform_input", False) is itself and options["weights"] is None
+
+
+@pytest.mark.parametrize("classes, given", [(0, {"num_classes": 1000}), (1000, {})])
+def test_a_network_of_timm_without_a_classifier_gets_one(classes, given, monkeypatch):
+    wanted = timm.get_pretrained_cfg("resnet10t")
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: replace(wanted, num_classes=classes))
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **options: options)
+    assert find("timm/resnet10t").make(False) == given
+
+
+@pytest.mark.parametrize("size", [(1, 224, 224), (3, 224, 192)])
+def test_networks_for_other_than_square_colour_pictures_are_refused(size, monkeypatch):
+    wanted = replace(timm.get_pretrained_cfg("resnet10t"), input_size=size)
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: wanted)
+    with pytest.raises(ValueError, match=f"takes {size[0]} channels of {size[1]} × {size[2]}, not square"):
+        find("timm/resnet10t")
 
 
 def test_pictures_for_a_network_of_a_fixed_size_are_resized_and_that_is_said():
