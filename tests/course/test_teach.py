@@ -166,9 +166,10 @@ def trained(right: int, of: int, groups: int = 1, numbers=None) -> Trained:
 
 
 def test_the_verdict_says_how_many_pictures_stand_behind_it():
-    assert "It knows 3 of 4 pictures" in verdict([trained(3, 4)])
+    assert "Right: 3 of 4 pictures" in verdict([trained(3, 4)])
     assert "between 30% and 95%" in verdict([trained(3, 4)]), "Wilson's interval of 3 of 4"
-    assert "between 91% and 100%" in verdict([trained(40, 40)])
+    assert "collect more" in verdict([trained(3, 4)])
+    assert "between 91% and 100%." in (told := verdict([trained(40, 40)])) and "collect more" not in told
 
 
 @pytest.mark.parametrize(

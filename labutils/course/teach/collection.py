@@ -162,9 +162,7 @@ class Collection:
         if self.lacks:
             raise DataError(self.lacks)
         rows = [
-            (label, picture)
-            for label, pictures in enumerate(self.pictures.values())
-            for picture in pictures
+            (label, picture) for label, pictures in enumerate(self.pictures.values()) for picture in pictures
         ]
         parts = {
             part: torch.tensor([row for row, (_, picture) in enumerate(rows) if picture.part == part])

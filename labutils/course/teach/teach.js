@@ -3,6 +3,7 @@
 
 const SIDE = 256; // pixels of a picture on its way to Python, which makes it smaller still
 const EVERY = 250; // ms between two pictures while the button is held
+const HINT = "Start the camera, or click on a picture to see what the network says of it. Pictures stay on this machine.";
 const PARTS = { train: "trained on", validation: "kept back to check", test: "kept for the end" };
 
 function make(tag, properties = {}, ...children) {
@@ -43,7 +44,7 @@ function render({ model, el }) {
   // ---- Left: what is looked at, and the bars
   const video = make("video", { muted: true, playsInline: true, ariaLabel: "Camera" });
   const still = make("img", { alt: "" });
-  const hint = make("p", { textContent: "Start the camera, or click on a picture to see what the network says of it." });
+  const hint = make("p", { textContent: HINT });
   const camera = button("Start camera", "The browser asks for permission", toggleCamera);
   const remove = button("Remove picture", "Or press Delete on it", () => drop(chosen));
   const bars = make("div", { className: "teach-bars" });
@@ -105,7 +106,7 @@ function render({ model, el }) {
     const best = Math.max(...shares.map(([, share]) => share));
     shares.forEach(([name, share], i) => {
       const row = bars.children[i] ?? bars.appendChild(bar());
-      const percent = `${Math.round(100 * share)} %`;
+      const percent = `${Math.round(100 * share)}%`;
       row.classList.toggle("teach-best", share === best);
       row.children[0].textContent = name;
       row.children[1].firstChild.style.width = `${100 * share}%`;
@@ -173,14 +174,15 @@ function render({ model, el }) {
     state.classes.forEach(({ name, pictures }, i) => {
       if (!rows[i]) list.append((rows[i] = newRow(i)).node);
       const row = rows[i];
-      if (row.shown === JSON.stringify([name, pictures])) return; // and keep the focus where it is
-      row.shown = JSON.stringify([name, pictures]);
+      const shown = JSON.stringify([name, pictures, pictures.map(([number]) => number in thumbnails)]);
+      if (row.shown === shown) return; // and keep the focus where it is
+      row.shown = shown;
       row.name.value = name;
       row.take.ariaLabel = `Take a picture of ${name}`;
       row.count.textContent = pictures.length;
       row.strip.ariaLabel = `Pictures of ${name}`;
       row.strip.replaceChildren(...pictures.map(([number, part], place) => thumbnail(number, place, name, PARTS[part], part)));
-      row.strip.scrollLeft = row.strip.scrollWidth;
+      if (stream) row.strip.scrollLeft = row.strip.scrollWidth;
     });
   }
 
@@ -218,9 +220,14 @@ function render({ model, el }) {
   const below = make(
     "section",
     { className: "teach-below", ariaLabel: "Train" },
-    make("div", { className: "teach-row" }, "Train the last", depth, blocks, train, stop, file, save),
+    make("div", { className: "teach-row" }, "Train the last", depth, blocks, train, stop),
     status,
-    make("div", { className: "teach-result" }, make("div", {}, verdict, rounds), mistakes),
+    make(
+      "div",
+      { className: "teach-result" },
+      make("div", {}, verdict, rounds, make("div", { className: "teach-row" }, file, save)),
+      mistakes,
+    ),
   );
 
   function drawDepth() {
@@ -257,11 +264,11 @@ function render({ model, el }) {
     );
     const shown = result.mistakes.filter(({ number }) => thumbnails[number]);
     mistakes.replaceChildren(
-      make("strong", { textContent: shown.length ? "Its surest mistakes" : "No mistake among them" }),
+      make("span", { textContent: shown.length ? "Its surest mistakes:" : "No mistake among them." }),
       ...shown.map(({ number, label, answer, sure }) => {
         const image = make("img", { src: thumbnails[number], alt: "" });
-        const words = `${label}, taken for ${answer} (${Math.round(100 * sure)} %)`;
-        const node = make("button", { type: "button", title: words }, image, make("span", { textContent: words }));
+        const said = make("strong", { textContent: `${Math.round(100 * sure)}% ${answer}` });
+        const node = make("button", { type: "button" }, image, said, make("span", { textContent: `is ${label}` }));
         node.onclick = () => choose(number);
         return node;
       }),

@@ -1,6 +1,6 @@
 """One training: the network, the pictures it was given, and how it does on those it was not trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -59,8 +59,9 @@ class Trained:
 
     @cached_property
     def mistakes(self) -> pd.DataFrame:
-        """Wrong answers on validation pictures, the surest first, see `most_wrong`."""
-        return most_wrong(self.seen, self.domain.validation)
+        """Wrong answers on validation pictures, the surest first, see `most_wrong`; as sure as `probabilities` is."""
+        as_sure = replace(self.seen, logits=self.seen.logits / self.temperature)
+        return most_wrong(as_sure, self.domain.validation)
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Of each class, shape (N, classes), for prepared bytes of shape (N, 3, S, S)."""

@@ -6,6 +6,7 @@ from labutils.course.teach.trained import Trained
 from labutils.experiments.trials import gain_of
 
 SURE = 1.96  # standard errors: a larger difference is hardly chance
+FEW = 10  # pictures to check with
 MISTAKES = 8  # shown
 
 
@@ -14,9 +15,11 @@ def verdict(rounds: Sequence[Trained]) -> str:
     latest = rounds[-1]
     low, high = latest.seen.interval
     told = (
-        f"It knows {latest.right} of {latest.checked} pictures that it was not trained on. On many more pictures like "
+        f"Right: {latest.right} of {latest.checked} pictures that it was not trained on. On many more pictures like "
         f"these, expect between {low:.0%} and {high:.0%}."
     )
+    if latest.checked < FEW:
+        told += " So few tell next to nothing: collect more."
     others = [one for one in rounds if one.numbers == latest.numbers and one.groups != latest.groups]
     if not others:
         return told
