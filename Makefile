@@ -7,7 +7,7 @@ SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 .PHONY: lab test claims solution quick bench bench-elpv bench-peers notebooks clean
 
 lab: .venv/ready
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 test: .venv/ready
 	$(BIN)/ruff check .
