@@ -3,12 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A process for each core, as each computes with one thread; the cells of a page stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
-FIRST_PAGE := $(firstword $(sort $(wildcard notebooks/*.ipynb)))
 
 .PHONY: lab test claims solution quick bench bench-elpv bench-own-pictures bench-peers notebooks book student clean
 
 lab: .venv/ready
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST_PAGE)
+	$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 test: .venv/ready
 	$(BIN)/ruff check .

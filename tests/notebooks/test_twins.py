@@ -1,4 +1,4 @@
-"""Every page has three exercises, and its twin in ``notebooks/solutions`` has the same ones, solved."""
+"""Every page but the first has three exercises, and its twin in ``notebooks/solutions`` has the same ones, solved."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
-PAGES = sorted(FOLDER.glob("*.ipynb"))
+WITHOUT_EXERCISES = "00_start_here"  # its tests are in test_start_page.py
+PAGES = sorted(path for path in FOLDER.glob("*.ipynb") if path.stem != WITHOUT_EXERCISES)
 
 
 @pytest.fixture(params=PAGES, ids=lambda path: path.stem)
