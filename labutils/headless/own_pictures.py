@@ -113,7 +113,7 @@ def beside(file: Path) -> tuple[Path, Path, Path]:
 def leave(
     file: Path, model: LayerGroups, domain: Domain, seen: Evaluation, tried: pd.DataFrame | None = None
 ) -> None:
-    """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of."""
+    """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of, by the names of their files."""
     domain = domain.match(seen.classes)
     page, predictions, confusion = beside(file)
     named = (
