@@ -9,6 +9,7 @@ const PARTS = { train: "trained on", validation: "kept back to check", test: "ke
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);
+  node.dataset.lmSuppressShortcuts = "true"; // of JupyterLab, where a letter pressed on a button would make a cell
   return node;
 }
 
@@ -298,7 +299,6 @@ function render({ model, el }) {
   }
 
   el.classList.add("teach");
-  el.dataset.lmSuppressShortcuts = "true"; // of JupyterLab, whose letters would make cells
   el.append(left, right, below);
   look();
   model.on("msg:custom", received);
