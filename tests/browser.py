@@ -32,7 +32,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 LAPTOP = {"width": 1400, "height": 720}
 PAGE_MINUTES = 6  # for all cells of a page on a busy machine
 # What JupyterLab itself reports on a machine without a network, and what is no fault of a page.
-NOT_OURS = ("favicon", "net::ERR_INTERNET_DISCONNECTED", "net::ERR_NAME_NOT_RESOLVED")
+NOT_OURS = (
+    "favicon",
+    "Could not restore the debugger",
+    "net::ERR_INTERNET_DISCONNECTED",
+    "net::ERR_NAME_NOT_RESOLVED",
+)
 
 
 def free_port() -> int:

@@ -46,20 +46,22 @@ def sentence(page):
     return page.locator(".lab-explorer .sentence")
 
 
-def pressed(page, key: str) -> float:
-    """Press a key and give the milliseconds until the picture of it is on the screen."""
+def pressed(page, key: str) -> tuple[float, int]:
+    """Press a key: milliseconds until the picture of it is on the screen, and how many frames the browser showed before."""
     page.evaluate(
         """() => {
-            const sentence = document.querySelector(".lab-explorer .sentence");
             window.drawn = new Promise((done) => {
-                let began;
-                addEventListener("keydown", (event) => (began = event.timeStamp), { capture: true, once: true });
+                let began, frames = 0;
+                const count = () => { frames += 1; requestAnimationFrame(count); };
+                const start = (event) => { began = event.timeStamp; requestAnimationFrame(count); };
+                addEventListener("keydown", start, { capture: true, once: true });
                 const seen = new MutationObserver(() => {
                     seen.disconnect();
-                    requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
+                    const before = frames;
+                    requestAnimationFrame(() => requestAnimationFrame(() => done([performance.now() - began, before])));
                 });
-                seen.observe(sentence, { childList: true });
-                setTimeout(() => done(60_000), 60_000);
+                seen.observe(document.querySelector(".lab-explorer .sentence"), { childList: true });
+                setTimeout(() => done([60_000, 1000]), 60_000);
             });
         }"""
     )
@@ -67,35 +69,38 @@ def pressed(page, key: str) -> float:
     return page.evaluate("() => window.drawn")
 
 
-def pictures_a_second(page) -> float:
-    """Move a slider at every frame, as a hand that drags it does, and count how often the picture changes."""
+def dragged(page) -> tuple[float, float]:
+    """Move a slider at every frame, as a hand that drags it does: pictures a second, and pictures a frame."""
     return page.evaluate(
         """async () => {
             const slider = document.querySelector(".lab-explorer input[type=range]");
-            let pictures = 0;
+            let [pictures, frames] = [0, 0];
             const seen = new MutationObserver(() => (pictures += 1));
             seen.observe(document.querySelector(".lab-explorer .sentence"), { childList: true });
             const began = performance.now();
-            while (performance.now() - began < 2000) {
+            for (; performance.now() - began < 2000; frames += 1) {
                 slider.value = (Number(slider.value) + 1) % (Number(slider.max) + 1);
                 slider.dispatchEvent(new Event("input", { bubbles: true }));
                 await new Promise(requestAnimationFrame);
             }
-            return (1000 * pictures) / (performance.now() - began);
+            return [(1000 * pictures) / (performance.now() - began), pictures / frames];
         }"""
     )
 
 
 def test_a_move_is_drawn_at_once(explorer):
-    """Within generous bounds, for a busy machine; the aim is 50 ms and twenty pictures a second."""
+    """The aim is 50 ms and twenty pictures a second; counted in frames, it holds on a busy machine, too."""
     name, page = explorer
-    times = []
+    times, frames = [], []
     for slider in page.get_by_role("slider").all():
         slider.focus()
-        times += [pressed(page, key) for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight")]
-    rate = pictures_a_second(page)
+        for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight"):
+            milliseconds, before = pressed(page, key)
+            times.append(milliseconds)
+            frames.append(before)
+    rate, share = dragged(page)
     print(f"\n{name}: {median(times):.0f} ms from a key to the picture, {rate:.0f} pictures a second")
-    assert median(times) < 500 and rate > 5
+    assert median(frames) <= 2 and share > 0.8
 
 
 def test_it_is_there_soon_in_a_fresh_kernel(explorer):
@@ -169,6 +174,8 @@ def test_it_fits_the_screen_of_a_laptop(explorer):
     slider = page.get_by_role("slider").first.bounding_box()
     picture = page.locator(".lab-explorer .picture").bounding_box()
     assert picture["y"] > slider["y"] + slider["height"], "under the controls"
+    wide = "node => node.scrollWidth - node.clientWidth"
+    assert page.locator(".lab-explorer .rows").evaluate(wide) <= 1, "nothing is cut off"
 
 
 def test_a_training_is_shown_and_can_be_stopped(explorer):

@@ -79,7 +79,7 @@ function render({ model, el }) {
       const largest = cards.map((card) => `${largestBatch(table(choice), choice, 1000 * card).toLocaleString("en-US")} into ${card} GB`);
       const top = parts.indexOf(Math.max(...parts));
       return { facts, sentence: `${groupsText(choice.trained_groups)} of ${groups.length} trained with AdamW on ${choice.batch_size} picture${choice.batch_size > 1 ? "s" : ""}` +
-        `${choice.checkpointing ? ", checkpointed" : ""}: ${gigabytes(total)}, most of it ${PARTS[top]} (${whole(parts[top])} MB). Largest batch that fits: ${largest.join(", ")}.` };
+        `${choice.checkpointing ? ", checkpointed" : ""}: ${gigabytes(total)}; largest part: ${PARTS[top]}, ${whole(parts[top])} MB. Largest batch that fits: ${largest.join(", ")}.` };
     }
     const facts = (choice) => {
       const parts = memory(table(choice), choice);
