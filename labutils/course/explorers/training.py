@@ -98,8 +98,10 @@ class LiveExplorer(Explorer):
             "labels": domain.labels[ids].tolist(),
         }
         earlier = [{**each, "state": "stopped"} if each["state"] == "running" else each for each in self.runs]
+        # Before it begins, for it changes its entry from a thread of its own.
+        entry |= self._progress(entry["labels"]) | {"state": "running"}
+        self.runs = [*earlier, entry][-MOST_RUNS:]
         self.live.start()
-        self.runs = [*earlier, entry | self._progress(entry["labels"])][-MOST_RUNS:]
 
     def stop(self) -> None:
         """Ask the training to end: it does so at its next batch."""
