@@ -160,7 +160,7 @@ class LiveExplorer(Explorer):
         }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Watched:
     """A run that also predicts some pictures after every epoch."""
 
