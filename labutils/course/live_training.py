@@ -3,11 +3,7 @@
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
-import torch
-
-from labutils.analysis.features import batches
 from labutils.experiments.runs import Run
-from labutils.networks.groups import LayerGroups, inference
 from labutils.runtime.progress import Stopped, stoppable
 
 _one_at_a_time = Lock()
@@ -22,15 +18,11 @@ class LiveTraining:
     run : Run
     changed : callable LiveTraining -> None
         Called from the run's thread after every epoch and at its end.
-    watched : Tensor of uint8, shape (N, 1 or 3, S, S)
-        Pictures to predict after every epoch.
 
     Attributes
     ----------
     rows : list of dict
         The epochs so far, as in `fit`.
-    predictions : list of list of list of float
-        For each epoch and watched picture the probability of every class.
     state : {"ready", "running", "finished", "stopped", "failed"}
     result : dict or None
         What `Run.execute` returned.
@@ -38,9 +30,8 @@ class LiveTraining:
         Why it failed.
     """
 
-    def __init__(self, run: Run, changed: Callable[["LiveTraining"], None], watched: torch.Tensor):
-        self.run, self._changed, self._watched = run, changed, watched
-        self.predictions: list[list[list[float]]] = []
+    def __init__(self, run: Run, changed: Callable[["LiveTraining"], None]):
+        self.run, self._changed = run, changed
         self.rows, self.state, self.result, self.error = [], "ready", None, None
         self._stop, self._before = Event(), None
         self._thread = Thread(target=self._work, daemon=True)
@@ -80,9 +71,6 @@ class LiveTraining:
             self.state, self.error = "failed", error
         self._changed(self)
 
-    def _note(self, row: dict, model: LayerGroups) -> None:
-        with inference(model):
-            logits = torch.cat([model(some) for some in batches(model, self._watched)])
-        self.predictions.append(logits.float().softmax(1).tolist())
+    def _note(self, row: dict, *network) -> None:  # which a `Run` hands over, too
         self.rows.append(row)
         self._changed(self)

@@ -97,7 +97,7 @@ def test_a_few_pictures_are_predicted_after_every_epoch(explorer, tiny_domain):
     run = trained(explorer)
     assert [len(epoch) for epoch in run["predictions"]] == [6] * 4
     assert {picture["label"] for picture in explorer.pictures} == set(tiny_domain.classes)
-    for epoch, shares in zip(run["predictions"], explorer.live.predictions, strict=True):
+    for epoch, shares in zip(run["predictions"], explorer.live.run.predictions, strict=True):
         for seen, probabilities, label in zip(epoch, shares, run["labels"], strict=True):
             assert seen["probability"] == probabilities[label]
             assert seen["right"] == (probabilities[label] == max(probabilities))

@@ -26,7 +26,7 @@ def long(run: Run) -> Run:
 def started(run: Run) -> LiveTraining:
     """A training that has done its first epoch."""
     first = Event()
-    live = LiveTraining(run, lambda _: first.set(), run.domain.images[:2])
+    live = LiveTraining(run, lambda _: first.set())
     live.start()
     assert first.wait(PATIENCE)
     return live
@@ -34,7 +34,7 @@ def started(run: Run) -> LiveTraining:
 
 def test_every_epoch_and_the_end_are_reported(run):
     seen = []
-    live = LiveTraining(run, lambda live: seen.append((live.state, len(live.rows))), run.domain.images[:2])
+    live = LiveTraining(run, lambda live: seen.append((live.state, len(live.rows))))
     live.start()
     live.join(PATIENCE)
     assert seen == [("running", 1), ("running", 2), ("finished", 2)]
@@ -52,7 +52,7 @@ def test_it_stops_within_a_second(run):
 
 def test_starting_another_one_stops_the_first(run):
     first = started(long(run))
-    second = LiveTraining(run, lambda _: None, run.domain.images[:2])
+    second = LiveTraining(run, lambda _: None)
     second.start()
     second.join(PATIENCE)
     assert (first.state, second.state) == ("stopped", "finished")
@@ -73,7 +73,7 @@ class Held:
 def test_another_one_begins_only_when_the_first_has_ended():
     """Both write to the same cache."""
     first, second = Held(), Held()
-    lives = [LiveTraining(held, lambda _: None, None) for held in (first, second)]
+    lives = [LiveTraining(held, lambda _: None) for held in (first, second)]
     lives[0].start()
     assert first.began.wait(PATIENCE)
     second.may_end.set()
@@ -85,7 +85,7 @@ def test_another_one_begins_only_when_the_first_has_ended():
 
 
 def test_an_error_is_kept_for_whoever_watches(run):
-    live = LiveTraining(replace(run, labels=31), lambda _: None, run.domain.images[:2])
+    live = LiveTraining(replace(run, labels=31), lambda _: None)
     live.start()
     live.join(PATIENCE)
     assert live.state == "failed" and "31" in str(live.error)

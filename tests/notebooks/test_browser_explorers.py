@@ -191,14 +191,14 @@ def test_a_training_is_shown_and_can_be_stopped(explorer):
     )
     box.get_by_role("button", name="head").click()
     train.click()
-    expect(status).to_have_text("Finished.")
+    expect(status).to_have_text("Finished.", timeout=300_000)  # torch and the network are loaded first
     expect(box.locator("svg .line text")).to_contain_text("1 group")
     expect(box.locator("figcaption b")).to_have_count(6)
     expect(box.locator(":is(.stars span, .cell small span)")).to_have_count(1)
 
     box.get_by_role("button", name="stem").click()
     train.click()
-    expect(status).to_have_text(re.compile("Epoch [4-8] of 8"))
+    expect(status).to_have_text(re.compile("Epoch [4-8] of 8"), timeout=300_000)
     box.get_by_role(
         "button", name="layer4"
     ).click()  # the choice goes on, the picture stays with the training

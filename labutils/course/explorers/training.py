@@ -3,7 +3,7 @@
 import base64
 import io
 import os
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from labutils.course.measured_tables import conditions, measured
 from labutils.experiments.statistics import intervals
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from labutils.course.live_training import LiveTraining
     from labutils.experiments.runs import Run
 
@@ -85,7 +87,8 @@ class LiveExplorer(Explorer):
         self.pictures = [
             {"label": domain.classes[domain.labels[i]], "src": as_png(domain.images[i])} for i in ids
         ]
-        self.live = LiveTraining(run, self._changed, domain.images[ids])
+        self._watched = Watched(run, domain.images[ids])
+        self.live = LiveTraining(self._watched, self._changed)
         entry = {
             "name": self.name(choice) + (f" (seed {seed})" if seed > FIRST_SEED else ""),
             "seed": seed,
@@ -96,7 +99,7 @@ class LiveExplorer(Explorer):
         }
         earlier = [{**each, "state": "stopped"} if each["state"] == "running" else each for each in self.runs]
         self.live.start()
-        self.runs = [*earlier, entry | progress(self.live, entry["labels"])][-MOST_RUNS:]
+        self.runs = [*earlier, entry | self._progress(entry["labels"])][-MOST_RUNS:]
 
     def stop(self) -> None:
         """Ask the training to end: it does so at its next batch."""
@@ -128,27 +131,52 @@ class LiveExplorer(Explorer):
     def _changed(self, live: "LiveTraining") -> None:
         if live is self.live:  # not one that a newer run has replaced
             *earlier, newest = self.runs
-            self.runs = [*earlier, newest | progress(live, newest["labels"])]
+            self.runs = [*earlier, newest | self._progress(newest["labels"])]
+
+    def _progress(self, labels: list[int]) -> dict:
+        """How far the newest training is, as the browser shows it."""
+        live = self.live
+        return {
+            "state": live.state,
+            "rows": [
+                {
+                    "epoch": row["epoch"],
+                    "train": row["train_accuracy"],
+                    "validation": row["validation_accuracy"],
+                }
+                for row in live.rows
+            ],
+            "predictions": [
+                [
+                    {"probability": shares[label], "right": shares.index(max(shares)) == label}
+                    for shares, label in zip(epoch, labels, strict=True)
+                ]
+                for epoch in self._watched.predictions
+            ],
+            "test": live.result["test_accuracy"] if live.state == "finished" else None,
+            "error": f"{type(live.error).__name__}: {live.error}" if live.error else None,
+        }
 
 
-def progress(live: "LiveTraining", labels: list[int]) -> dict:
-    """How far a training is, as the browser shows it."""
-    return {
-        "state": live.state,
-        "rows": [
-            {"epoch": row["epoch"], "train": row["train_accuracy"], "validation": row["validation_accuracy"]}
-            for row in live.rows
-        ],
-        "predictions": [
-            [
-                {"probability": shares[label], "right": shares.index(max(shares)) == label}
-                for shares, label in zip(epoch, labels, strict=True)
-            ]
-            for epoch in live.predictions
-        ],
-        "test": live.result["test_accuracy"] if live.state == "finished" else None,
-        "error": f"{type(live.error).__name__}: {live.error}" if live.error else None,
-    }
+@dataclass
+class Watched:
+    """A run that also predicts some pictures after every epoch."""
+
+    run: "Run"
+    pictures: "Tensor"
+    predictions: list[list[list[float]]] = field(default_factory=list)
+
+    def execute(self, on_epoch) -> dict:
+        from labutils.analysis.features import batches
+        from labutils.networks.groups import inference
+
+        def after(row: dict, model) -> None:
+            with inference(model):
+                shares = [model(some).float().softmax(1).tolist() for some in batches(model, self.pictures)]
+            self.predictions.append([each for some in shares for each in some])
+            on_epoch(row)
+
+        return self.run.execute(after)
 
 
 def watched(domain) -> list[int]:

@@ -22,8 +22,8 @@ function render({ model, el }) {
     const training = live(model);
     const rows = groupRows(groups, [
       { title: "parameters", width: "minmax(52px, 0.7fr)", ...shares("parameters") },
-      { title: "activations kept", width: "minmax(52px, 0.7fr)", ...shares("kept_mb") },
-      { title: "time of a step", width: "minmax(52px, 0.7fr)", ...shares("step_ms") },
+      { title: "activations kept", width: "minmax(52px, 0.7fr)", extra: true, ...shares("kept_mb") },
+      { title: "time of a step", width: "minmax(52px, 0.7fr)", extra: true, ...shares("step_ms") },
       { title: h("span", { title: backbone ? `measured with ${backbone}` : null }, "test accuracy, 95 % interval, ★ yours"), width: "minmax(110px, 2.4fr)", cell: (_, place) => whisker(measured(groups.length - place), at, grid, stars[place]) },
       { title: "", width: "56px", cell: (_, place) => h("div", { class: "number" }, measured(groups.length - place) ? percent(measured(groups.length - place).mean) : "") },
     ], (count) => choose({ trained_groups: count }));

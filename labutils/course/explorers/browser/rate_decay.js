@@ -39,8 +39,8 @@ function render({ model, el }) {
     const rateTitle = h("span");
     const titles = h("div", {}, `measured test accuracy, %, at η ${short(measuredAt)}, by decay`, h("div", { class: "cells" }, decays.map((decay) => h("span", {}, `${decay}`))));
     const rows = groupRows(groups, [
-      { title: rateTitle, width: "minmax(120px, 1fr)", cell: (_, place) => rateCells[place] },
-      { title: titles, width: "minmax(200px, 1.6fr)", cell: (_, place) => h("div", { class: "cells" }, cellsOf(names.length - place)) },
+      { title: rateTitle, width: "minmax(60px, 1fr)", cell: (_, place) => rateCells[place] },
+      { title: titles, width: "minmax(170px, 1.6fr)", cell: (_, place) => h("div", { class: "cells" }, cellsOf(names.length - place)) },
     ], (count) => choose({ trained_groups: count }));
     const preset = h("button", { title: `${lesson.map(short).join(", ")}, all from the first step on`, onclick: () => chooseAny(
       { base_lr: lesson.at(-1), decay: 3, trained_groups: Math.min(5, names.length), lesson: true }) }, "The lesson’s five rates");

@@ -3,16 +3,17 @@ import { h } from "./dom.js";
 
 const STATES = { trained: "trained", frozen: "frozen", waiting: "waits" };
 
-/** `columns`: { title, cell(group, place) } each; `pick` is called with the number of trained groups. */
+/** `columns`: { title, width, cell(group, place), extra } each, where a narrow screen leaves out what is extra; `pick` is called with the number of trained groups. */
 export function groupRows(groups, columns, pick) {
   const states = groups.map(() => h("small"));
   const rows = groups.map((group, place) => h("div", { class: "row", onclick: () => pick(groups.length - place) },
     h("button", { class: "block", title: `Train from ${group.name} to the head` }, group.name, states[place]),
-    columns.map((column) => column.cell(group, place))));
-  const head = h("div", { class: "row head" }, h("div"), columns.map((column) => h("div", {}, column.title)));
+    columns.map((column) => h("div", { class: column.extra && "extra" }, column.cell(group, place)))));
+  const head = h("div", { class: "row head" }, h("div"), columns.map((column) => h("div", { class: column.extra && "extra" }, column.title)));
   const title = h("h4");
-  const widths = columns.map((column) => column.width ?? "1fr").join(" ");
-  const node = h("div", {}, title, h("div", { class: "rows", style: `--columns: ${widths}` }, head, rows));
+  const widths = (some) => some.map((column) => column.width).join(" ");
+  const style = `--columns: ${widths(columns)}; --few: ${widths(columns.filter((column) => !column.extra))}`;
+  const node = h("div", {}, title, h("div", { class: "rows", style }, head, rows));
 
   /** What is trained now and what waits for its stage, by name; which rows are chosen, chosen next and pinned, by number of groups. */
   function show({ trained, waiting = [], chosen, next, pinned, title: words = "Click a group: it and all below it are trained" }) {
