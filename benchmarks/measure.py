@@ -223,10 +223,10 @@ def memory_costs(store: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def group_costs(store: Path) -> tuple[pd.DataFrame, dict]:
-    """What training each group of the default network costs: the least of ten measurements."""
+    """What training each group of the default network costs: the least of fifty measurements."""
     run = surface_run(6, 3.0, seed=0)
     model = build_feature_extractor(run.backbone)
-    times = [costs_of_groups(model, run.image_size, run.settings.batch_size) for _ in range(10)]
+    times = [costs_of_groups(model, run.image_size, run.settings.batch_size) for _ in range(50)]
     table = pd.concat(times).groupby("group", sort=False).min().reset_index()
     return table, {
         "backbone": run.backbone,
