@@ -11,7 +11,6 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from publishing.book.explorers import live
 
 project = "Transfer Learning & Fine-Tuning"
-copyright = "MIT license"
 extensions = ["myst_nb"]
 root_doc = "docs/index"
 include_patterns = ["README.md", "docs/**.md", "notebooks/**.ipynb"]
@@ -20,13 +19,19 @@ exclude_patterns = [".*", "**/.ipynb_checkpoints", "build", "outputs", "data"]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would be fetched from elsewhere
 nb_merge_streams = True
+nb_code_prompt_show, nb_code_prompt_hide = "Show the {type}", "Hide the {type}"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
 
 html_theme = "sphinx_book_theme"
 html_title = "Transfer Learning & Fine-Tuning"
-html_theme_options = {"show_toc_level": 2, "use_download_button": False, "navbar_persistent": []}
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_download_button": False,
+    "navbar_persistent": [],
+    "footer_content_items": [],
+}
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_static_path = ["static"]
 html_css_files = ["book.css"]
