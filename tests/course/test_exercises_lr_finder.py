@@ -6,16 +6,21 @@ import pytest
 
 from labutils import RangeTest
 from labutils.course.exercises import lr_finder as check
+from labutils.training.range_test import HELD_OUT
 
 NAMES = ("factor_of_a_step", "rate_for_textures", "better_rate")
 CURVE = pd.DataFrame({"rate": np.geomspace(1e-6, 1, 20), "loss": 2.0, "smoothed": 2.0})
-TEXTURES = RangeTest(CURVE, {"steepest": 4e-4, "valley": 3e-4, "minimum/10": 2e-2}, None, "made up")
+TEXTURES = RangeTest(
+    CURVE, {HELD_OUT: 1e-3, "steepest": 4e-4, "valley": 3e-4, "minimum/10": 2e-2}, None, "made up"
+)
+DIGITS = RangeTest(CURVE, {HELD_OUT: 5e-3, "valley": 1.2e-3}, None, "made up")
 
 
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
     """What the checks compute by training stands still here: 1.2e-3 gives 75 %, 1e-2 82 %, both ends are bad."""
     monkeypatch.setattr(check, "_textures", lambda: TEXTURES)
+    monkeypatch.setattr(check, "_digits_test", lambda: DIGITS)
     monkeypatch.setattr(check, "_digits", lambda: (1.2e-3, 0.75))
     monkeypatch.setattr(
         check, "_accuracy", lambda rate: 0.5 if rate < 1e-3 or rate > 1 else 0.82 if rate > 5e-3 else 0.76
@@ -27,7 +32,7 @@ def no_training(monkeypatch):
     [
         ("factor_of_a_step", 10**0.5),
         ("factor_of_a_step", 3.16),
-        ("rate_for_textures", 3e-4),
+        ("rate_for_textures", 1e-3),
         ("better_rate", 1e-2),
     ],
 )
@@ -63,8 +68,9 @@ def test_unanswered_and_nonsense(name, answer, begins, told):
         ("factor_of_a_step", 10**-0.5, "the rate rises"),
         ("factor_of_a_step", 2.0, "must give 10⁷"),
         ("rate_for_textures", 4e-4, "falls fastest"),
+        ("rate_for_textures", 3e-4, "middle of the fall"),
         ("rate_for_textures", 2e-2, "lowest loss"),
-        ("rate_for_textures", 1.2e-3, "for the digits"),
+        ("rate_for_textures", 5e-3, "for the digits"),
         ("rate_for_textures", TEXTURES, "whole test"),
         ("rate_for_textures", 1.0, "default settings"),
         ("better_rate", 1e-4, "Go up"),
