@@ -4,10 +4,10 @@ BIN := .venv/bin
 # A process for each core, as each computes with one thread; the cells of a page stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: lab test claims solution quick bench bench-elpv bench-peers notebooks clean
+.PHONY: lab test claims solution quick bench bench-elpv bench-own-pictures bench-peers notebooks book student clean
 
 lab: .venv/ready
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 test: .venv/ready
 	$(BIN)/ruff check .
@@ -41,9 +41,21 @@ bench-peers: .venv-peers/ready
 	.venv-peers/bin/python -m benchmarks.peers.suggestions
 	.venv-peers/bin/python -m benchmarks.peers.report
 
+# From a folder of pictures to a saved classifier, beside fastai; interrupted, it goes on where it was
+bench-own-pictures: .venv-peers/ready
+	.venv-peers/bin/python -m benchmarks.own_pictures
+
 # Run all pages again and keep their outputs
 notebooks: .venv/ready
-	$(BIN)/python notebooks/execute.py
+	$(BIN)/python -m publishing.execute
+
+# All pages as a site to read without a kernel: build/book/docs/index.html
+book: .venv/ready
+	$(BIN)/python -m sphinx -E -q -W --keep-going -c publishing/book . build/book
+
+# Blank copies of the pages for a class: build/student
+student: .venv/ready
+	$(BIN)/python -m publishing.student_copies
 
 clean:
 	rm -rf .venv .venv-peers

@@ -10,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from labutils.headless.options import add_network_options, add_picture_options, ended
 from labutils.headless.parts import CORE, OWN, PARTS
 from labutils.headless.plan import Plan
 from labutils.headless.report import write_report
+from labutils.headless.shared_options import add_network_options, add_picture_options, ended
 from labutils.runtime.distributed import process_group
 
 

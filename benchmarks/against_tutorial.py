@@ -106,10 +106,10 @@ def main() -> None:
         return
 
     results = {variant: [] for variant in VARIANTS}
-    told = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in CONDITIONS]
+    options = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in CONDITIONS]
     for _ in tqdm(range(arguments.rounds), desc="Rounds"):
         for variant in VARIANTS:
-            command = [sys.executable, __file__, "--variant", variant, *told]
+            command = [sys.executable, __file__, "--variant", variant, *options]
             answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             results[variant].append(json.loads(answer.splitlines()[-1]))
     rows = []

@@ -7,7 +7,7 @@ the code that `fit` runs, with a filled cache and no validation) and a bare loop
 an optimizer and a tensor of activations. At depth 0 nothing is frozen: "ready activations" are then pictures that
 were normalised beforehand.
 
-One computing thread, unless told otherwise: then CPU time is what the work costs, also where other programs keep the
+One computing thread, unless set otherwise: then CPU time is what the work costs, also where other programs keep the
 cores busy and wall time swings. Both ratios stand in the table.
 """
 

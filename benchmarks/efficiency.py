@@ -19,7 +19,7 @@ from labutils import (
     partial_finetune,
     run_all,
 )
-from labutils.analysis.training_memory import held_by_a_step, memory_costs
+from labutils.analysis.training_memory import memory_costs, step_memory
 from labutils.experiments.comparisons import augmentation_for, tuned
 from labutils.experiments.runs import open_domain
 from labutils.runtime.files import read_json, write_json
@@ -98,7 +98,7 @@ def _cost(run: Run, store: Path) -> dict:
             add_adapters(model)
         partial_finetune(model, groups, weights=kind)
         trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-        held, _ = held_by_a_step(model, few, run.settings, groups, kind)
+        held, _ = step_memory(model, few, run.settings, groups, kind)
         # The first views of the cache are filled in the first epochs.
         epochs = run.settings.views + 3
         timed = replace(run, settings=replace(run.settings, epochs=epochs, validate_every=epochs), test=False)

@@ -86,7 +86,7 @@ def measure(name: str, domain: Domain, rounds: int) -> dict:
             activation_cache.PAYS_FROM = 0 if way == "engine" else math.inf
             inputs = Inputs(model, domain, settings, ActivationCache(4.0))
             started = perf_counter()
-            runs = inputs.way(ids, None)
+            runs = inputs.runner(ids, None)
             prepared = perf_counter()
             cpu = process_time()
             values[way] = inputs.lookup(ids)(ids)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from labutils.runtime.files import whole_file, write_json
+from labutils.runtime.files import atomic_write, write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("torch", "torchvision", "timm", "transfer-learning-lab")
@@ -49,7 +49,7 @@ def save(
     if not keep:
         print("A trial: not written")
         return
-    with whole_file(RESULTS / f"{name}.csv") as temporary:
+    with atomic_write(RESULTS / f"{name}.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     write_json(RESULTS / f"{name}.json", {**origin, "conditions": conditions})
     print(f"Written to benchmarks/results/{name}.csv and .json")

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from labutils import Run, Settings, Stage, build_feature_extractor, fit, load, run_all
 from labutils.experiments.runs import PARTIAL
 from labutils.runtime.distributed import add_gradients, is_main, process_group, share
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 SIZE, LABELS, BATCH = 64, 256, 64
 TRAINED = {"head alone": 1, "last 3 groups": 3, "all groups": 9}
@@ -108,7 +108,7 @@ def plot(rows: list[dict]) -> None:
     ax.axvline(1, color="grey", linestyle="--", linewidth=1)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.15), xlabel="efficiency of two processes (1 is linear)")
-    with whole_file(RESULTS.parent.parent / "docs" / "scaling.png") as path:
+    with atomic_write(RESULTS.parent.parent / "docs" / "scaling.png") as path:
         figure.savefig(path, dpi=150)
 
 

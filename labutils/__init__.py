@@ -9,7 +9,13 @@ from labutils.experiments.runs import Run, Strategy, run_all
 from labutils.experiments.statistics import effective_data, intervals
 from labutils.experiments.trials import Finetuned
 from labutils.networks.adapters import add_adapters, merge_adapters
-from labutils.networks.backbones import BACKBONES, WeightsError, build_feature_extractor, load_backbone
+from labutils.networks.backbones import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    WeightsError,
+    build_feature_extractor,
+    load_backbone,
+)
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
@@ -27,6 +33,7 @@ __all__ = [
     "ActivationCache",
     "BACKBONES",
     "Classifier",
+    "DEFAULT_BACKBONE",
     "Domain",
     "Evaluation",
     "Finetuned",

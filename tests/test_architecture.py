@@ -111,3 +111,14 @@ def test_import_writes_nothing_and_moves_no_generator(tmp_path):
     )
     assert in_a_process_of_its_own(code) == "True True True"
     assert not (tmp_path / "data").exists()
+
+
+def test_records_are_frozen_but_for_those_that_are_filled_step_by_step():
+    """What is a key of stored results, or handed from room to room, must not change on its way."""
+    changing = {"Found", "Node", "Progress", "Reading", "Value"}
+    for file in FOLDER.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            decorators = [ast.unparse(decorator) for decorator in getattr(node, "decorator_list", [])]
+            if any(decorator.startswith("dataclass") for decorator in decorators):
+                frozen = "frozen=True" in " ".join(decorators)
+                assert frozen != (node.name in changing), f"{node.name} in {file.name}"

@@ -18,7 +18,7 @@ from benchmarks.elpv.training import Recipe
 from benchmarks.provenance import provenance, save
 from labutils import intervals
 from labutils.experiments.executors import default_workers, open_executor
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 PROBES = tuple(Recipe(f"linear probe, C {c}", epochs=0, probe_c=c) for c in (0.1, 0.3, 1.0, 3.0))
 TUNED = Recipe("last groups", epochs=5)
@@ -53,7 +53,7 @@ def main() -> None:
     save("elpv", tested, origin, **conditions)
     for measure in MEASURES:
         print(f"\n{measure}\n{intervals(tested, ['recipe', 'kind'], measure).to_string(index=False)}")
-    with whole_file(Path(__file__).with_name("predictions.csv")) as temporary:
+    with atomic_write(Path(__file__).with_name("predictions.csv")) as temporary:
         bench.predictions(TUNED).to_csv(temporary, index=False, float_format="%.4f")
 
 

@@ -17,7 +17,7 @@ from benchmarks.elpv.views import VIEWS, ViewTables
 from labutils import Settings, discriminative_lr_optimizer
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups, inference
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.runtime.seeds import derived_seed
 from labutils.training.activation_cache import autocast, pictures_per_pass
 from labutils.training.schedule import schedule_shape
@@ -60,8 +60,8 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Differs when anything but the name differs."""
-        told = {name: value for name, value in asdict(self).items() if name != "name"}
-        return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:8]
+        described = {name: value for name, value in asdict(self).items() if name != "name"}
+        return hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()[:8]
 
 
 def train_and_score(
@@ -144,7 +144,7 @@ def train_and_score(
             "optimizer": optimizer.state_dict(),
             "epochs": epoch + 1,
         }
-        with whole_file(checkpoint) as temporary:
+        with atomic_write(checkpoint) as temporary:
             torch.save(kept, temporary)
     return score(average.module, tables, held_out, settings)
 

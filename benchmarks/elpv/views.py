@@ -7,7 +7,7 @@ import torch
 
 from labutils.data import Domain
 from labutils.networks.groups import LayerGroups, inference
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.runtime.progress import progress_bar
 from labutils.training.activation_cache import autocast, pictures_per_pass, weights_digest
 from labutils.training.settings import Settings
@@ -71,7 +71,7 @@ class ViewTables:
                 maps.append(x.permute(0, 2, 3, 1).half().numpy())  # rows as height, width, channel
                 features.append(self._rest(x).half().numpy())
         for file, parts in zip(self._files(view), (maps, features), strict=True):
-            with whole_file(file) as temporary:
+            with atomic_write(file) as temporary:
                 np.save(temporary, np.concatenate(parts))
 
     def maps(self, ids: torch.Tensor, views: torch.Tensor) -> torch.Tensor:

@@ -35,11 +35,11 @@ def main() -> None:
         for contender in CONTENDERS
     ]
     folder = data_folder() / "peers" / ("quick" if arguments.quick else "rounds")
-    told = origin(tuple(range(rounds)))
-    rows = take_turns(turns, folder, told["commit"]).drop(columns="losses")
+    measured_with = origin(tuple(range(rounds)))
+    rows = take_turns(turns, folder, measured_with["commit"]).drop(columns="losses")
     keep = not arguments.quick
-    save("peers_runs", rows, told, keep=keep, **asdict(conditions))
-    save("peers", compare(rows), told, keep=keep, **asdict(conditions))
+    save("peers_runs", rows, measured_with, keep=keep, **asdict(conditions))
+    save("peers", compare(rows), measured_with, keep=keep, **asdict(conditions))
     shutil.rmtree(folder)  # the next benchmark measures anew
 
 

@@ -29,5 +29,7 @@ CONTENDERS = {
 
 def origin(seeds: tuple[int, ...]) -> dict:
     """Where the numbers of this benchmark come from, with the versions of the peers."""
-    told = provenance(seeds=seeds, threads=Conditions().threads)
-    return told | {"versions": told["versions"] | {name: version(name) for name in PACKAGES}}
+    measured_with = provenance(seeds=seeds, threads=Conditions().threads)
+    return measured_with | {
+        "versions": measured_with["versions"] | {name: version(name) for name in PACKAGES}
+    }

@@ -21,8 +21,8 @@ def measured(job: Job) -> dict:
 
 
 def main() -> None:
-    told = json.loads(sys.argv[1])
-    jobs = [Job(**{**job, "conditions": Conditions(**job["conditions"])}) for job in told]
+    jobs_given = json.loads(sys.argv[1])
+    jobs = [Job(**{**job, "conditions": Conditions(**job["conditions"])}) for job in jobs_given]
     print("\n" + json.dumps([measured(job) for job in jobs]))
 
 

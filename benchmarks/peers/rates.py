@@ -42,9 +42,11 @@ def main() -> None:
         for seed in SEEDS
         for tool in tools
     ]
-    told = origin(SEEDS)
-    table = take_turns(turns, data_folder() / "peers" / "rates", told["commit"])
-    save(NAME, table[["task", "contender", "rate", "seed", "accuracy"]], told, **asdict(Conditions()))
+    measured_with = origin(SEEDS)
+    table = take_turns(turns, data_folder() / "peers" / "rates", measured_with["commit"])
+    save(
+        NAME, table[["task", "contender", "rate", "seed", "accuracy"]], measured_with, **asdict(Conditions())
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks.peers.tasks import TASKS
 from benchmarks.provenance import RESULTS
-from labutils.runtime.files import read_json, whole_file
+from labutils.runtime.files import atomic_write, read_json
 
 
 def speed(table: pd.DataFrame) -> pd.DataFrame:
@@ -45,11 +45,13 @@ def suggestions(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     origin = read_json(RESULTS / "peers.json")
     versions = ", ".join(f"{name} {number}" for name, number in origin["versions"].items())
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in origin["conditions"].items())
+    conditions = ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in origin["conditions"].items()
+    )
     parts = [
         "# The lab beside its peers",
         f"{origin['device']}, {origin['date']}, commit {origin['commit']}, seeds {origin['seeds']}; {versions}. "
-        f"Conditions: {told}.",
+        f"Conditions: {conditions}.",
         "Seconds are medians over the rounds, ratios those of the medians (lowest and highest of a round). "
         "The lead is in points of accuracy, mean of the pairs with the same seed (95 % interval).",
         speed(pd.read_csv(RESULTS / "peers.csv")).to_markdown(index=False),
@@ -61,7 +63,7 @@ def main() -> None:
         suggestions(pd.read_csv(RESULTS / "peers_suggestions.csv")).to_markdown(index=False),
     ]
     text = "\n\n".join(parts) + "\n"
-    with whole_file(RESULTS / "peers.md") as temporary:
+    with atomic_write(RESULTS / "peers.md") as temporary:
         temporary.write_text(text)
     print(text)
 

@@ -94,9 +94,9 @@ class Bench:
     """Pictures decoded and normalised, the network, and a clock that a contender starts when its training begins."""
 
     def __init__(self, job: Job):
-        self.job, told = job, job.conditions
-        domain = load("solar", told.image_size).labelled(told.pictures, job.seed)
-        seen = choose(domain.validation, domain.labels, told.validation, job.seed)
+        self.job, given = job, job.conditions
+        domain = load("solar", given.image_size).labelled(given.pictures, job.seed)
+        seen = choose(domain.validation, domain.labels, given.validation, job.seed)
         self.domain: Domain = replace(domain, validation=seen)
         spare = domain.validation[~torch.isin(domain.validation, seen)]
         self.scored = spare if job.scored == "validation" else domain.test

@@ -45,12 +45,12 @@ def take_turns(
     """
     rows = []
     for jobs in tqdm(turns, desc="Turns"):
-        file, told = folder / f"{jobs[0].contender}-{jobs[0].seed}.json", [asdict(job) for job in jobs]
+        file, described = folder / f"{jobs[0].contender}-{jobs[0].seed}.json", [asdict(job) for job in jobs]
         kept = read_json(file)
-        if kept is None or kept["jobs"] != told:
-            kept = {"jobs": told, "commit": commit, "found": measure(jobs)}
+        if kept is None or kept["jobs"] != described:
+            kept = {"jobs": described, "commit": commit, "found": measure(jobs)}
             write_json(file, kept)
-        for job, found in zip(told, kept["found"], strict=True):
+        for job, found in zip(described, kept["found"], strict=True):
             named = {name: job[name] for name in ("task", "contender", "seed", "rate")}
             rows.append({**named, "commit": kept["commit"], **found})
     return pd.DataFrame(rows)

@@ -54,7 +54,7 @@ def calibration_error(logits: Tensor, labels: Tensor, bins: int = 10) -> float:
     """Expected calibration error: by how much, on average, "how sure" and "how often right" differ, 0 to 1.
 
     Each bin of `reliability` counts by its pictures (Guo et al. 2017, equation 3). With few pictures it never is 0,
-    not even for a network that is perfectly honest: compare it with `honest_error`.
+    not even for a network that is perfectly honest: compare it with `error_if_calibrated`.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def calibration_error(logits: Tensor, labels: Tensor, bins: int = 10) -> float:
     return float(np.average(gaps, weights=table["pictures"]))
 
 
-def honest_error(logits: Tensor, bins: int = 10, draws: int = 200, seed: int = 0) -> float:
+def error_if_calibrated(logits: Tensor, bins: int = 10, draws: int = 200, seed: int = 0) -> float:
     """The calibration error that chance alone gives: of a network that is exactly as often right as it is sure.
 
     For the same probabilities labels are drawn that fit them, again and again.

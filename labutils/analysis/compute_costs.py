@@ -52,11 +52,11 @@ def group_costs(model: LayerGroups, image_size: int = 64, batch_size: int = 16) 
                 "backward_ms": min(backward),
             }
         )
-    table = pd.DataFrame(rows).assign(kept_mb=kept_once(kept))
+    table = pd.DataFrame(rows).assign(kept_mb=without_shared_storage(kept))
     return table[["group", "parameters", "kept_mb", "forward_ms", "backward_ms"]]
 
 
-def kept_once(kept: Sequence[dict[int, int]]) -> list[float]:
+def without_shared_storage(kept: Sequence[dict[int, int]]) -> list[float]:
     """Megabytes of each group, shallow to deep, where a piece of memory that two keep counts for the later one."""
     sizes, counted = [], set()
     for saved in reversed(kept):

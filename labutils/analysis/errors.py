@@ -1,12 +1,12 @@
 """Which pictures were answered wrongly, how sure the network was of it, and which stand in two splits at once."""
 
-import hashlib
 from collections import defaultdict
 
 import pandas as pd
 import torch
 
 from labutils.data import Domain
+from labutils.data.duplicates import digest
 from labutils.training.evaluation import Evaluation
 
 
@@ -22,7 +22,7 @@ def most_wrong(seen: Evaluation, ids: torch.Tensor) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a mistake: id, label, answer (numbers of classes), sure (probability of the answer), right (that of the
+        A row a mistake: id, label, answer (numbers of outputs), sure (probability of the answer), right (that of the
         label), both 0 to 1.
 
     Raises
@@ -36,8 +36,8 @@ def most_wrong(seen: Evaluation, ids: torch.Tensor) -> pd.DataFrame:
         )
     probabilities = seen.logits.double().softmax(1)
     sure, answers = probabilities.max(1)
-    right = probabilities.gather(1, seen.labels[:, None]).squeeze(1)
-    columns = {"id": ids, "label": seen.labels, "answer": answers, "sure": sure, "right": right}
+    right = probabilities.gather(1, seen.targets[:, None]).squeeze(1)
+    columns = {"id": ids, "label": seen.targets, "answer": answers, "sure": sure, "right": right}
     table = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
     wrong = table[table["label"] != table["answer"]]
     return wrong.sort_values("right", kind="stable").reset_index(drop=True)
@@ -57,7 +57,7 @@ def twins_across_splits(domain: Domain) -> list[tuple[int, ...]]:
     for split in (domain.train, domain.validation, domain.test):
         same = defaultdict(list)
         for number in split.tolist():
-            same[hashlib.sha256(domain.images[number].contiguous().numpy()).digest()].append(number)
-        for digest, numbers in same.items():
-            places[digest].append(numbers)
+            same[digest(domain.images[number])].append(number)
+        for pixels, numbers in same.items():
+            places[pixels].append(numbers)
     return [tuple(sum(groups, [])) for groups in places.values() if len(groups) > 1]

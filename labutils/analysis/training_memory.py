@@ -9,7 +9,7 @@ from time import perf_counter
 import pandas as pd
 import torch
 
-from labutils.analysis.compute_costs import kept_once, saved_for_backward, storages
+from labutils.analysis.compute_costs import saved_for_backward, storages, without_shared_storage
 from labutils.data import Domain
 from labutils.networks.groups import LayerGroups
 from labutils.training.activation_cache import ActivationCache, autocast
@@ -82,7 +82,7 @@ def peak_allocated(function: Callable[[], object], device: torch.device | str = 
     return highest / MB
 
 
-def held_by_a_step(
+def step_memory(
     model: LayerGroups, domain: Domain, settings: Settings, trained_groups: int, weights: str = "all"
 ) -> tuple[float, float]:
     """Train the last groups for one step and measure it, frozen groups included.
@@ -131,7 +131,7 @@ def held_by_a_step(
 def memory_costs(model: LayerGroups, image_size: int = 224, precision: str = "float32") -> pd.DataFrame:
     """What each group holds, measured on the CPU with batches of two and of four random pictures.
 
-    Every amount is a fixed part and a part for each picture, so that any batch can be told from them.
+    Every amount is a fixed part and a part for each picture, so that the amount for any batch follows from them.
 
     Parameters
     ----------
@@ -260,4 +260,4 @@ def _look(model: LayerGroups, image_size: int, precision: str, batch: int) -> pd
         kept.append(saved)
         alive.append(output)  # holds the graph, so that no later tensor takes the place of a saved one
         x = output.detach()
-    return pd.DataFrame(rows).assign(kept=kept_once(kept))
+    return pd.DataFrame(rows).assign(kept=without_shared_storage(kept))

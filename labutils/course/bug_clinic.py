@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from labutils.data import Domain
-from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
 from labutils.networks.groups import LayerGroups, inference
 
 BATCH = 64  # pictures at once where nothing is learned
@@ -23,7 +23,7 @@ def plain_network(
     *,
     head: nn.Linear | None = None,
     dropout: float = 0.0,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
 ) -> nn.Sequential:
     """The pretrained network as most tutorials have it: frozen by ``requires_grad``, and by nothing else.
 
@@ -37,7 +37,7 @@ def plain_network(
         Trained weights for the head; they are copied. None leaves it new.
     dropout : float, default 0
         Share of features that the head drops in training mode.
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
         A name as `build_feature_extractor` takes it.
 
     Returns

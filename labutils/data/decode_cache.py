@@ -18,6 +18,7 @@ from labutils.data.decoding import (
     deep_values,
     extent,
     fault,
+    from_deep,
     opened,
     scale_of,
     square,
@@ -28,7 +29,7 @@ from labutils.data.domain import Domain
 from labutils.data.duplicates import digest
 from labutils.data.splits import DataError, divide_groups, split
 from labutils.data.streaming import StreamedPictures
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.runtime.progress import check_stop, progress_bar
 
 FORMAT = 2  # raise it whenever decoding changes, so that older caches are decoded again
@@ -114,7 +115,7 @@ class Reading:
     def notes(self, fit: str) -> list[str]:
         """What to report of it."""
         notes, count = [], len(self.digests)
-        if self.scale:
+        if self.extents:
             low, high = (f"{value:g}" if value % 1 else f"{value:.0f}" for value in self.scale)
             notes.append(
                 f"{len(self.extents)} of {count} pictures hold more than 8 bits or floating-point numbers: values from {low} "
@@ -145,12 +146,13 @@ def read_all(
     def read(index: int) -> None:
         try:
             with opened(path / names[index], preparation.image_size) as picture:
-                if preparation.scale is None and (values := deep_values(picture)) is not None:
+                if (values := deep_values(picture)) is not None:
                     reading.extents[index] = extent(values)
-                    return
+                    if preparation.scale is None:
+                        return
                 if max(picture.size) > 2 * min(picture.size):
                     reading.longer[index] = max(picture.size) / min(picture.size)
-                colour = to_rgb(picture, preparation.scale)
+                colour = to_rgb(picture) if values is None else from_deep(values, preparation.scale)
                 if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a camera's preview
                     reading.pages.add(index)
             pixels = square(colour, preparation.image_size, preparation.fit)
@@ -161,10 +163,10 @@ def read_all(
             reading.faults[index] = fault(names[index], error)
 
     _in_threads(read, torch.arange(len(names)), f"Decoding {path.name}")
-    if reading.extents:
-        reading.scale = scale_of(reading.extents.values())
-        preparation = replace(preparation, scale=reading.scale)
+    if reading.extents and preparation.scale is None:
+        preparation = replace(preparation, scale=scale_of(reading.extents.values()))
         _in_threads(read, torch.tensor(sorted(reading.extents)), f"Scaling {path.name}")
+    reading.scale = preparation.scale
     return reading
 
 
@@ -203,7 +205,7 @@ def _write(path: Path, wanted: str, decoded: Decoded) -> None:
         "notes": json.dumps(decoded.notes),
     }
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             save_file(tensors, temporary, metadata)
     except (OSError, SafetensorError) as error:  # the latter of a full disk
         warnings.warn(f"The decoded pictures were not kept and will be decoded again: {error}", stacklevel=2)

@@ -53,6 +53,10 @@ class Preparation:
                 f'fit={self.fit!r} must be "crop" (the centre), "pad" (all, with a grey border) or "squash" '
                 "(all, distorted)"
             )
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise DataError(
+                f"scale={self.scale!r} must be two numbers, of which the first, black, is the lower"
+            )
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """Colour pixels of a picture of any size and mode, uint8 of shape (3, S, S)."""
@@ -186,11 +190,8 @@ def to_rgb(picture: Image.Image, scale: Scale | None = None) -> Image.Image:
     ``scale`` holds the values of a deep picture that become black and white; default its own, by `scale_of`.
     """
     if (values := deep_values(picture)) is not None:
-        low, high = scale or scale_of([extent(values)])
-        levels = (numpy.nan_to_num(values.astype(numpy.float64), nan=low) - low) * (255 / (high - low))
-        picture = Image.fromarray((levels.clip(0, 255) + 0.5).astype(numpy.uint8))
-    else:
-        picture = _upright(picture)
+        return from_deep(values, scale or scale_of([extent(values)]))
+    picture = _upright(picture)
     if picture.mode == "LAB":
         from PIL import ImageCms
 
@@ -200,6 +201,13 @@ def to_rgb(picture: Image.Image, scale: Scale | None = None) -> Image.Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("RGB")
+
+
+def from_deep(values: numpy.ndarray, scale: Scale) -> Image.Image:
+    """Colour picture of what `deep_values` gave."""
+    low, high = scale
+    levels = (numpy.nan_to_num(values.astype(numpy.float64), nan=low) - low) * (255 / (high - low))
+    return Image.fromarray((levels.clip(0, 255) + 0.5).astype(numpy.uint8)).convert("RGB")
 
 
 def _upright(picture: Image.Image) -> Image.Image:

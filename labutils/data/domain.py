@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from labutils.data.decoding import Preparation, Scale
-from labutils.data.splits import DataError, choose
+from labutils.data.splits import DataError, check_splits, choose
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.checks import is_whole
 from labutils.runtime.seeds import default_seed
@@ -18,7 +18,7 @@ from labutils.runtime.seeds import default_seed
 FEW_TESTS = 30  # below, a 95 % interval (Wilson) of the accuracy is wider than 30 points at 70 %
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Domain:
     """A labelled set of pictures, split into training, validation and test.
 
@@ -43,6 +43,8 @@ class Domain:
         What whoever opened it must know: what was left out, copies, where the parts come from.
     fit, scale : optional
         How its pictures were made square, see `Preparation`.
+    files : tuple of str, optional
+        Names of the picture files below their folder, with forward slashes; None where there are none.
 
     Training and validation may both be empty: then it is a test set, of any number of classes.
 
@@ -70,6 +72,7 @@ class Domain:
     notes: tuple[str, ...] = ()
     fit: str = "crop"
     scale: Scale | None = None
+    files: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)
@@ -93,6 +96,10 @@ class Domain:
                 f"{self.name}: labels must be int64 of shape ({shape[0]},), one for each picture, "
                 f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
             )
+        if self.files is not None and len(self.files) != shape[0]:
+            raise DataError(
+                f"{self.name}: {len(self.files)} names of files for {shape[0]} pictures: give one each"
+            )
         if len(self.classes) < (1 if self.only_test else 2):
             raise DataError(f"{self.name}: at least two classes are needed, here is {list(self.classes)}")
         outside = ((self.labels < 0) | (self.labels >= len(self.classes))).nonzero()
@@ -102,29 +109,10 @@ class Domain:
                 f"{self.name}: label {int(self.labels[sample])} of sample {sample} is out of range: "
                 f"with {len(self.classes)} classes labels go from 0 to {len(self.classes) - 1}"
             )
-        self._check_splits()
-
-    def _check_splits(self) -> None:
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        for split_name, ids in splits.items():
-            may_be_empty = self.only_test and split_name != "test"
-            if ids.dtype != torch.int64 or ids.ndim != 1 or not (len(ids) or may_be_empty):
-                raise DataError(
-                    f"{self.name}: {split_name} must be a non-empty one-dimensional int64 tensor of sample "
-                    f"ids, not {ids.dtype} of shape {tuple(ids.shape)}"
-                )
-            outside = ids[(ids < 0) | (ids >= len(self.labels))]
-            if len(outside):
-                raise DataError(
-                    f"{self.name}: {split_name} names sample {int(outside[0])}, "
-                    f"but ids go from 0 to {len(self.labels) - 1}"
-                )
-        ids, times = torch.cat(tuple(splits.values())).unique(return_counts=True)
-        if (times > 1).any():
-            raise DataError(
-                f"{self.name}: sample {int(ids[times > 1][0])} stands more than once in the splits: "
-                "train, validation and test must be disjoint, or the test would measure memory"
-            )
+        check_splits(
+            self.name, splits, len(self.labels), may_be_empty=("train", "validation") * self.only_test
+        )
 
     def __repr__(self) -> str:
         streamed = " streamed from files" if isinstance(self.images, StreamedPictures) else ""

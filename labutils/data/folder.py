@@ -12,20 +12,18 @@ import torch
 from torch import Tensor
 
 from labutils.data.decode_cache import FORMAT, Decoded, decode_once, divide, read_all
-from labutils.data.decoding import Preparation, fits_in_memory, room_for
+from labutils.data.decoding import Preparation, Scale, fits_in_memory, room_for
 from labutils.data.domain import Domain
-from labutils.data.duplicates import grouped, joined, note_copies, note_groups, numbered
-from labutils.data.label_table import arrange_by_table
-from labutils.data.layout import LAYOUT, PARTS, arrange
+from labutils.data.duplicates import joined, note_copies, note_groups, numbered
+from labutils.data.layouts.find import FEWEST, find, up_to_ten
+from labutils.data.layouts.parts import PARTS
+from labutils.data.layouts.tree import Found
 from labutils.data.splits import DataError
 from labutils.data.streaming import StreamedPictures
-from labutils.data.tree import Found, scan
 from labutils.runtime.files import data_folder
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-FEWEST = 3  # one each for training, validation and test
 
 
 def folder(
@@ -37,6 +35,7 @@ def folder(
     groups: str | Callable[[str], str] | None = None,
     parts: Mapping | str | bool | None = None,
     fit: str = "crop",
+    scale: Scale | None = None,
     skip_unreadable: bool = False,
 ) -> Domain:
     """Use your own pictures: a folder a class, such folders in train/, val/ and test/, or a table of labels.
@@ -72,6 +71,9 @@ def folder(
         ``"test"`` for a folder that is a test set as a whole; False for folders that are classes whatever their names.
     fit : {"crop", "pad", "squash"}, default="crop"
         Keep the centre, all with a grey border, or all distorted.
+    scale : (float, float), optional
+        Values of deep pictures that become black and white, such as the ``scale`` of the domain that a network was trained
+        on; default by what the whole folder holds.
     skip_unreadable : bool, default=False
         Leave damaged pictures out, with a warning that names them, instead of stopping.
 
@@ -94,25 +96,25 @@ def folder(
     >>> lab.folder("holiday", image_size=96)  # doctest: +SKIP
     Domain('holiday': 240 colour pictures of 96 px, 3 classes, 144 train / 36 validation / 60 test)
     """
-    preparation = Preparation(image_size, fit)
+    preparation = Preparation(image_size, fit, scale)
     if not (parts is None or parts is False or parts == "test" or isinstance(parts, Mapping)):
         raise DataError(
             f'parts={parts!r} must be a mapping such as {{"train": "first", "test": "second"}}, "test" or False'
         )
     path = Path(path).expanduser().resolve()
-    found = _find(path, labels, groups, parts)
+    found = find(path, labels, groups, parts)
     decoded, preparation = _decode(path, found, preparation, skip_unreadable)
     rows, copies = decoded.extras["rows"].tolist(), decoded.extras["copies"]
     names, extras, part = [found.names[row] for row in rows], {"together": copies}, None
     if found.parts is not None:
         extras["part"] = part = torch.tensor(found.parts)[rows]
     notes = [*found.notes, *decoded.notes, *note_copies(copies, decoded.labels, part, names, found.classes)]
-    _tell(path, notes)
+    _warn(path, notes)
     if part is None:
         _require_three(decoded.labels, copies, found.classes)
     if found.groups is not None:
         group = numbered([found.groups[row] for row in rows])
-        _tell(path, grouping := note_groups(group, part))
+        _warn(path, grouping := note_groups(group, part))
         notes += grouping
         extras["together"] = joined(group, copies)
     domain = divide(
@@ -122,46 +124,15 @@ def folder(
         f"own pictures in {path}",
         fit=fit,
         scale=preparation.scale,
+        files=tuple(name.replace(os.sep, "/") for name in names),
     )
-    _tell(path, missing := _note_missing_classes(domain))
+    _warn(path, missing := _note_missing_classes(domain))
     return replace(domain, notes=(*notes, *missing))
 
 
-def _tell(path: Path, notes: list[str]) -> None:
+def _warn(path: Path, notes: list[str]) -> None:
     for note in notes:
         warnings.warn(f"{path.name}: {note}", stacklevel=3)
-
-
-def _find(path: Path, labels, groups, parts) -> Found:
-    """Files, classes, parts and groups as `folder` describes them, or an error that shows the layout to have."""
-    layout = LAYOUT.format(name=path.name)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no folder {path}: check the spelling. {layout}")
-    if not path.is_dir():
-        raise DataError(f"{path} is a file, not a folder. {layout}")
-    root = scan(path)
-    if labels is None:
-        found = arrange(root, parts)
-    elif isinstance(parts, Mapping):
-        raise DataError("With a table of labels the parts stand in a column named split, not in parts={…}")
-    else:
-        found = arrange_by_table(root, path, labels, groups, all_test=parts == "test")
-    if groups is not None and found.groups is None:
-        found.groups = grouped(found.names, groups)
-    if parts == "test":
-        return found
-    if len(found.classes) < 2:
-        raise DataError(
-            f"{path} has a single class, {found.classes[0]!r}: there is nothing to tell apart. {layout}"
-        )
-    counts = torch.tensor(found.labels).bincount(minlength=len(found.classes)).tolist()
-    few = [f"{name!r} has {n}" for name, n in zip(found.classes, counts, strict=True) if n < FEWEST]
-    if few and found.parts is None:
-        raise DataError(
-            f"Every class needs at least {FEWEST} pictures, one each for training, validation and test, but in "
-            f"{path} {_up_to_ten(few)}. Add pictures or remove the folder. Endings that count are all that Pillow opens"
-        )
-    return found
 
 
 def _decode(
@@ -182,13 +153,15 @@ def _decode(
         not held
     ):  # all are read once as well, to find copies and damage; what was found is kept in place of the pixels
         settings["skip_unreadable"] = skip_unreadable
+    if preparation.scale is not None:
+        settings["scale"] = preparation.scale
 
     def decode() -> Decoded:
         images = room_for(len(found.names), 3, size) if held else None
         reading = read_all(path, found.names, preparation, images)
         notes, faults = reading.notes(preparation.fit), reading.faults
         if faults:
-            first = _up_to_ten([faults[index] for index in sorted(faults)])
+            first = up_to_ten([faults[index] for index in sorted(faults)])
             listed = f"{len(faults)} of {len(found.names)} pictures in {path} could not be read: {first}"
             if not skip_unreadable:
                 raise DataError(f"{listed}. Mend or remove them, or leave them out with skip_unreadable=True")
@@ -235,16 +208,15 @@ def _note_missing_classes(domain: Domain) -> list[str]:
     """Classes without a picture in a part that other classes have pictures in."""
     if domain.only_test:
         return []
-    why = ("so it can't be learned", "so no choice will heed it", "so nothing will be known of it")
+    why = (
+        "so it can't be learned",
+        "so no choice takes it into account",
+        "so nothing will be known about it",
+    )
     notes = []
     for part, name in enumerate(PARTS):
         if missing := [
             domain.classes[label] for label in (domain.counts()[:, part] == 0).nonzero().flatten()
         ]:
-            notes.append(f"No picture of {_up_to_ten(missing)} is in {name}, {why[part]}")
+            notes.append(f"No picture of {up_to_ten(missing)} is in {name}, {why[part]}")
     return notes
-
-
-def _up_to_ten(items: list[str]) -> str:
-    more = f" and {len(items) - 10} more" if len(items) > 10 else ""
-    return ", ".join(items[:10]) + more

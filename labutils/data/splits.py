@@ -1,10 +1,12 @@
 """Dividing samples: into training, validation and test, and into fewer labelled ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy
 import torch
 from torch import Tensor
+
+from labutils.runtime.seeds import checked_seed
 
 
 class DataError(ValueError):
@@ -80,6 +82,29 @@ def split(
         parts[0].append(ids[~in_test][~in_validation])
     train, held_out, tested = (torch.cat(part).sort().values for part in parts)
     return train, held_out, tested
+
+
+def check_splits(
+    name: str, splits: Mapping[str, Tensor], count: int, may_be_empty: Sequence[str] = ()
+) -> None:
+    """Raise DataError unless each split holds sample ids below ``count``, and none of them stands twice."""
+    for split_name, ids in splits.items():
+        if ids.dtype != torch.int64 or ids.ndim != 1 or not (len(ids) or split_name in may_be_empty):
+            raise DataError(
+                f"{name}: {split_name} must be a non-empty one-dimensional int64 tensor of sample "
+                f"ids, not {ids.dtype} of shape {tuple(ids.shape)}"
+            )
+        outside = ids[(ids < 0) | (ids >= count)]
+        if len(outside):
+            raise DataError(
+                f"{name}: {split_name} names sample {int(outside[0])}, but ids go from 0 to {count - 1}"
+            )
+    ids, times = torch.cat(tuple(splits.values())).unique(return_counts=True)
+    if (times > 1).any():
+        raise DataError(
+            f"{name}: sample {int(ids[times > 1][0])} stands more than once in the splits: "
+            "train, validation and test must be disjoint, or the test would measure memory"
+        )
 
 
 def choose(ids: Tensor, labels: Tensor, n: int, seed: int) -> Tensor:
@@ -168,7 +193,7 @@ def divide_groups(labels: Tensor, groups: Tensor, shares: Sequence[float], seed:
 
 
 def _permutation(count: int, seed: int) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return torch.randperm(count, generator=torch.Generator().manual_seed(checked_seed(seed)))
 
 
 def _evenly(count: int, chosen: int) -> Tensor:

@@ -16,7 +16,7 @@ from labutils.deploy.novelty import Novelty
 from labutils.deploy.pictures import Preparation
 from labutils.networks.backbones import load_backbone
 from labutils.networks.groups import LayerGroups
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 FORMAT = "transfer-learning-lab classifier 2"
 
@@ -59,7 +59,7 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
     OSError
         The file cannot be written; an older one stays as it was.
     """
-    told = {
+    description = {
         "backbone": classifier.model.backbone,
         "head": _described(classifier.model.head),
         "classes": classifier.classes,
@@ -69,13 +69,13 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
         "temperature": classifier.temperature,
         "lab": version("transfer-learning-lab"),
     }
-    _require_same_shapes(classifier.model, told)
+    _require_same_shapes(classifier.model, description)
     tensors = {
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in classifier.state_dict().items()
     }
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
-            save_file(tensors, temporary, {"format": FORMAT, "classifier": json.dumps(told)})
+            save_file(tensors, temporary, {"format": FORMAT, "classifier": json.dumps(description)})
         except SafetensorError as error:  # so it reports a disk that is full
             raise OSError(str(error)) from error
     return Path(path)
@@ -110,26 +110,27 @@ def open_classifier(path: str | Path, head: nn.Module | None = None) -> Classifi
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is not a whole safetensors file ({error}): save the network again"
+            f"{path} is not a complete safetensors file ({error}): save the network again"
         ) from error
-    told = json.loads(metadata["classifier"])
-    own = told["head"].get("own")
+    description = json.loads(metadata["classifier"])
+    own = description["head"].get("own")
     if head is None and own:
         raise ValueError(
             f"The head in {path} is a module of one's own, {own}, and a file holds no code: "
             f"open_classifier(path, head={own}(…))"
         )
-    model = load_backbone(told["backbone"], pretrained=False)
-    model.head = rebuild(told["head"]) if head is None else head
-    model.mean, model.std, model.stored_statistics = tuple(told["mean"]), tuple(told["std"]), True
-    model.classes = told["classes"]
+    model = load_backbone(description["backbone"], pretrained=False)
+    model.head = rebuild(description["head"]) if head is None else head
+    model.mean, model.std = tuple(description["mean"]), tuple(description["std"])
+    model.stored_statistics = True
+    model.classes = description["classes"]
     novelty = None
     if "novelty.centres" in tensors:
         classes, features = tensors["novelty.centres"].shape
         novelty = Novelty(features, classes)
-    scale = told["preparation"].pop("scale")
-    preparation = Preparation(**told["preparation"], scale=scale and tuple(scale))
-    classifier = Classifier(model, told["classes"], preparation, told["temperature"], novelty)
+    scale = description["preparation"].pop("scale")
+    preparation = Preparation(**description["preparation"], scale=scale and tuple(scale))
+    classifier = Classifier(model, description["classes"], preparation, description["temperature"], novelty)
     try:
         classifier.load_state_dict(tensors)
     except RuntimeError as error:
@@ -144,10 +145,10 @@ def _described(head: nn.Module) -> dict:
         return {"own": type(head).__name__}
 
 
-def _require_same_shapes(model: LayerGroups, told: dict) -> None:
+def _require_same_shapes(model: LayerGroups, description: dict) -> None:
     """Make the network again as `open_classifier` will: an error now is worth more than one on Monday."""
     try:
-        again = load_backbone(told["backbone"], pretrained=False)
+        again = load_backbone(description["backbone"], pretrained=False)
     except ValueError as error:
         raise ValueError(
             f"A file names its network, and this one has no name to make it again by. {error}"
@@ -158,6 +159,6 @@ def _require_same_shapes(model: LayerGroups, told: dict) -> None:
     )
     if other := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
         raise ValueError(
-            f"The network is not the {told['backbone']} that its name says: {', '.join(other[:5])} are other than "
+            f"The network is not the {description['backbone']} that its name says: {', '.join(other[:5])} are other than "
             "there. Add your network to labutils.BACKBONES under a name of its own"
         )

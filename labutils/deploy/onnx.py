@@ -14,7 +14,7 @@ from labutils.data.decoding import GREY
 from labutils.deploy.classifier import Classifier
 from labutils.deploy.pictures import to_grey
 from labutils.networks.groups import inference
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 FIXED_POINT = 2**22  # Pillow scales with whole numbers: weights in units of 1 / FIXED_POINT (Resample.c)
 
@@ -109,7 +109,7 @@ def to_onnx(classifier: Classifier, path: str | Path) -> Path:
             verbose=False,
         )
     classifier.to(device)
-    told = {
+    metadata = {
         "classes": json.dumps(classifier.classes),
         "preparation": json.dumps(asdict(classifier.preparation)),
         "decoding": "JPEG may be decoded at 1/2, 1/4 or 1/8 while both sides stay twice image_size (as Pillow's draft); "
@@ -117,8 +117,8 @@ def to_onnx(classifier: Classifier, path: str | Path) -> Path:
         "largest number of 1, 8, 10, 12, 14, 16, 20, 24 or 32 bits that holds them, become 0 and 255; colour of 16 bits "
         "likewise, which Pillow cannot read; transparent becomes white; converted to RGB",
     }
-    graph.model.metadata_props.update(told)
-    with whole_file(path) as temporary:
+    graph.model.metadata_props.update(metadata)
+    with atomic_write(path) as temporary:
         graph.save(temporary, external_data=False)
     return Path(path)
 
@@ -137,7 +137,7 @@ def run_onnx(path: str | Path, images: Tensor, batch_size: int = 32) -> Tensor:
 
 @contextmanager
 def _quiet():
-    """The exporter tells its steps, and warns of what concerns its own authors."""
+    """The exporter reports its steps, and warns of what concerns its own authors."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     with warnings.catch_warnings():

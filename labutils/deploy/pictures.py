@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from labutils.data import DataError, decoding
-from labutils.data.tree import scan
+from labutils.data.layouts.tree import scan
 
 CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 GREY = (19595, 38470, 7471)  # of 65536: red, green and blue in a grey value, as in Pillow (ITU-R 601-2)

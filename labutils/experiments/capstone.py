@@ -10,6 +10,7 @@ from labutils.data import Domain
 from labutils.experiments.comparisons import steps_for
 from labutils.experiments.runs import FEATURES, Run, Strategy, run_all
 from labutils.experiments.statistics import runs_table
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.training.settings import Settings
 
 LABELS, EPOCHS, BATCH = 500, 16, 32
@@ -73,7 +74,7 @@ def capstone(
     recipes: Sequence[Recipe] = RECIPES,
     domain: str | Domain = "solar",
     *,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     augmentation: Sequence[str] = MIRRORS,
     labels: int = LABELS,
     epochs: int = EPOCHS,
@@ -136,7 +137,7 @@ def augmentation_ablation(
     augmentations: dict[str, tuple[str, ...]] = AUGMENTATIONS,
     domain: str | Domain = "solar",
     *,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     strategy: Strategy = FASTER,
     labels: int = LABELS,
     epochs: int = EPOCHS,
@@ -168,7 +169,7 @@ def more_labels(
     sizes: Sequence[int] = SIZES,
     domain: str | Domain = "solar",
     *,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     image_size: int = 128,
     seeds: Sequence[int] = (0, 1, 2),
     store: str | Path | None = None,

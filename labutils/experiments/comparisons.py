@@ -19,6 +19,7 @@ from labutils.experiments.runs import (
     run_all,
 )
 from labutils.experiments.statistics import steps_to_match
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.training.settings import Settings
 
 SCRATCH_RATES = (1e-3, 3e-3, 1e-2)
@@ -65,7 +66,7 @@ def tuned(
 
 def compare_transfer_vs_scratch(
     domain: str | Domain,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     *,
     labels: int = 500,
     settings: Settings | None = None,
@@ -84,7 +85,7 @@ def compare_transfer_vs_scratch(
     Parameters
     ----------
     domain : str or Domain
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
     labels : int, default 500
         Labelled training pictures, drawn by each seed.
     settings : Settings, optional
@@ -123,7 +124,7 @@ def compare_transfer_vs_scratch(
         settings = Settings(epochs=10, augmentation=augmentation_for(domain), keep_best=False)
     _require_some(seeds=seeds, scratch_rates=scratch_rates)
     base = Run(domain, backbone, SCRATCH, labels, seeds[0], settings, image_size)
-    open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is told before any training
+    open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is refused before any training
     scratch = replace(SCRATCH, base_lr=scratch_rates[0])
     if len(scratch_rates) > 1:
         (scratch,), _ = tuned([base], scratch_rates, store, workers)
@@ -163,7 +164,7 @@ def steps_for(labels: int) -> int:
 
 def domain_gap_experiment(
     domains: Sequence[str | Domain] = ("textures", "solar", "digits"),
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     *,
     labels: dict[str, Sequence[int]] | Sequence[int] | None = None,
     strategies: Sequence[Strategy] = STRATEGIES,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from labutils.experiments.comparisons import augmentation_for
 from labutils.experiments.runs import FEATURES, FULL, Run, Strategy
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.training.settings import Settings
 
 SETTINGS = Settings(
@@ -20,4 +21,4 @@ def last_groups(count: int, base_lr: float = FULL.base_lr, lr_decay: float = FUL
 
 def surface_run(count: int, lr_decay: float, seed: int) -> Run:
     """One point of the surface: 200 labelled solar cells of 64 px, 8 epochs."""
-    return Run("solar", "efficientnet_lite0", last_groups(count, lr_decay=lr_decay), 200, seed, SETTINGS, 64)
+    return Run("solar", DEFAULT_BACKBONE, last_groups(count, lr_decay=lr_decay), 200, seed, SETTINGS, 64)

@@ -14,13 +14,13 @@ from labutils.experiments.comparisons import augmentation_for, steps_for
 from labutils.experiments.linear_head import fit_linear_head, last_linear
 from labutils.experiments.runs import FEATURES
 from labutils.experiments.trials import Finetuned, gain_of, in_words, score_of
-from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
 from labutils.runtime.distributed import world_size
 from labutils.runtime.seeds import default_seed
-from labutils.runtime.threads import quickest_threads
+from labutils.runtime.threads import fastest_thread_count
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.evaluation import Evaluation, evaluate
 from labutils.training.loop import fit
@@ -53,7 +53,7 @@ class Trial:
 def finetune(
     domain: Domain,
     minutes: float = 3,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     seed: int | None = None,
     *,
     weights: str | None = None,
@@ -79,7 +79,7 @@ def finetune(
     minutes : float, default 3
         For all of it. What a trial will take is estimated from measured steps; what does not fit is left out, and the
         table says so. The linear head and the test are always done.
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
         See `build_feature_extractor`, also for ``weights``.
     seed : int, default 0, or the variable LAB_SEED
     augmentation : tuple of str, optional
@@ -115,7 +115,7 @@ def finetune(
     model = build_feature_extractor(backbone, len(domain.classes), weights=weights, seed=seed)
     model.to(pick_device(device))
     choice = _Choice(domain, settings, lambda: 60 * minutes - (perf_counter() - started))
-    with quickest_threads(some_work(domain, backbone)):
+    with fastest_thread_count(some_work(domain, backbone)):
         choice.head(model, _augmentations(domain) if augmentation is None else (augmentation,))
         choice.deeper()
         seen = evaluate(choice.best, domain, "test", choice.settings, choice.cache)
@@ -126,7 +126,7 @@ def finetune(
 
 
 def some_work(domain: Domain, backbone: str) -> Callable[[], None]:
-    """A step of the training to come, small and without consequences, for `quickest_threads`."""
+    """A step of the training to come, small and without consequences, for `fastest_thread_count`."""
     model = build_feature_extractor(backbone, 2, pretrained=False)
     freeze_all_but(model, model.names[-2:])
     pixels = model.normalise(domain.images[domain.train[:BATCH]].float() / 255)
@@ -254,9 +254,9 @@ class _Choice:
         taken=False,
         note="",
     ) -> None:
-        told = {"trial": trial.name(self.start), **asdict(trial)}
-        told |= {"score": score, "gain": gain, "error": error, "seconds": perf_counter() - started}
-        self.rows.append({**told, "taken": taken, "note": note})
+        row = {"trial": trial.name(self.start), **asdict(trial)}
+        row |= {"score": score, "gain": gain, "error": error, "seconds": perf_counter() - started}
+        self.rows.append({**row, "taken": taken, "note": note})
         shown = in_words(pd.DataFrame(self.rows[-1:])).iloc[0]
         parts = [f"validation {shown['validation']}"] * (score == score)
         parts += (

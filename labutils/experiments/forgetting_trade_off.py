@@ -13,10 +13,10 @@ from labutils.analysis.agreement_with_original import answers, between, known_pi
 from labutils.data import Domain
 from labutils.experiments.runs import FULL, Strategy, open_domain, run_all
 from labutils.forgetting.distillation import LearningWithoutForgetting
-from labutils.forgetting.pull import EWC, L2SP, Anchor
 from labutils.forgetting.rehearsal import Buffer, Rehearsal
 from labutils.forgetting.tasks import TaskSequence
-from labutils.networks.backbones import load_backbone
+from labutils.forgetting.weight_penalties import EWC, L2SP, Anchor
+from labutils.networks.backbones import DEFAULT_BACKBONE, load_backbone
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
 from labutils.training.evaluation import evaluate
@@ -75,7 +75,7 @@ class ForgettingRun:
     old_settings: Settings = OLD
     settings: Settings = NEW
     image_size: int = 64
-    backbone: str = "efficientnet_lite0"
+    backbone: str = DEFAULT_BACKBONE
 
     def __post_init__(self):
         if self.method not in STRENGTHS or self.method == PATH:
@@ -98,10 +98,10 @@ class ForgettingRun:
     def key(self) -> str:
         """Name of the stored result: differs when anything differs that can change the numbers."""
         pictures = [open_domain(name, self.image_size).fingerprint for name in (self.old, self.domain)]
-        told = (FORMAT, pictures, self.method, self.strength, self.seed, self.old_labels, self.labels)
-        told += (self.old_settings.digest, self.settings.digest, self.backbone, asdict(self.strategy))
-        told += (pick_device(self.settings.device).type,)
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        facts = (FORMAT, pictures, self.method, self.strength, self.seed, self.old_labels, self.labels)
+        facts += (self.old_settings.digest, self.settings.digest, self.backbone, asdict(self.strategy))
+        facts += (pick_device(self.settings.device).type,)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def execute(self) -> dict:
         """Learn both tasks. Returns ``rows``, one for each strength that the run speaks of, and seconds."""

@@ -84,7 +84,7 @@ def fit_power_law(table: pd.DataFrame, draws: int = 1000, seed: int = 0) -> Powe
     Notes
     -----
     Hestness et al. 2017, "Deep learning scaling is predictable, empirically", section 2. There the curve ends at an error
-    that no number of labels removes; with few sizes and much noise that third number cannot be told, so it is left out,
+    that no number of labels removes; with few sizes and much noise that third number cannot be estimated, so it is left out,
     and the law is too hopeful far to the right. Mahmood et al. 2022, "How much more data do I need?", compare forms.
     """
     sizes, errors = table["labels"].to_numpy(float), 1 - table["test_accuracy"].to_numpy(float)

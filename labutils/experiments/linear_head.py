@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -103,9 +104,10 @@ def fit_linear_head(
             took *= 1 + views  # each takes as long as the pictures as they are
     head, features = found
     mean, deviation = _scale(features)
-    weights, bias = _regress(
-        (features - mean) / deviation, labels, head.strength, settings, linear.out_features
-    )
+    with _one_thread():
+        weights, bias = _regress(
+            (features - mean) / deviation, labels, head.strength, settings, linear.out_features
+        )
     weights = weights / deviation
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(weights))
@@ -152,14 +154,27 @@ def _strength(features: np.ndarray, labels: np.ndarray, settings: Settings) -> t
     if not (folds >= 0).any():  # one picture a class: nothing can be held out
         return float("inf"), STRENGTHS[len(STRENGTHS) // 2]
     mean, deviation = _scale(features)
-    features = (features - mean) / deviation
+    features = _rotated((features - mean) / deviation)
     tried: dict[float, float] = {}
-    for strength in STRENGTHS:  # from stiff, which is quick, to free: the loss falls, then rises
-        tried[strength] = _held_out_loss(features, labels, folds, strength, settings)
-        if tried[strength] > 1.05 * min(tried.values()):
-            break
+    with _one_thread():
+        for strength in STRENGTHS:  # from stiff, which is quick, to free: the loss falls, then rises
+            tried[strength] = _held_out_loss(features, labels, folds, strength, settings)
+            if tried[strength] > 1.05 * min(tried.values()):
+                break
     best = min(tried, key=tried.get)
     return tried[best], best
+
+
+def _rotated(features: np.ndarray) -> np.ndarray:
+    """The same rows in a basis of the space that they span, where that has fewer dimensions than there are features.
+
+    The penalty is a sum of squares, so the best weights lie in that space, and lengths and products stay as they are.
+    """
+    rows = features.reshape(-1, features.shape[2])
+    if len(rows) >= rows.shape[1]:
+        return features
+    basis, _ = np.linalg.qr(rows.T)
+    return (rows @ basis).reshape(*features.shape[:2], -1)
 
 
 def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -197,16 +212,21 @@ def _weights(labels: np.ndarray, settings: Settings) -> np.ndarray:
     return len(labels) / ((counts > 0).sum() * counts[labels])
 
 
+def _one_thread() -> AbstractContextManager:
+    """So small a problem gains nothing from two threads; where others want the cores, too, it took 24 times as long."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
+
+
 def _regress(features, labels, strength, settings, outputs) -> tuple[np.ndarray, np.ndarray]:
     """Weights, shape (outputs, features), and biases of scikit-learn's logistic regression over all views."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
     views = len(features)
     regression = LogisticRegression(C=strength / views, class_weight=settings.class_weights, max_iter=500)
-    # So small a problem gains nothing from two threads; where others want the cores, too, it took 24 times as long.
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough: the held-out loss judges it
         regression.fit(features.reshape(-1, features.shape[2]), np.tile(labels, views))
     weights, bias = regression.coef_, regression.intercept_

@@ -8,7 +8,7 @@ import pandas as pd
 
 from labutils.data import Domain
 from labutils.experiments.runs import FEATURES, Run, open_domain, run_all
-from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.range_test import lr_finder
 from labutils.training.settings import Settings
@@ -20,7 +20,7 @@ def rates_around_suggestion(
     groups: int = 1,
     factors: Sequence[float] = (0.1, 1.0, 10.0),
     *,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     labels: int = 300,
     settings: Settings = Settings(keep_best=False),
     steps: int = 100,

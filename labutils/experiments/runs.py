@@ -126,7 +126,7 @@ class Run:
     def key(self) -> str:
         """Name of the stored result: differs when anything differs that can change the numbers."""
         pictures = open_domain(self.domain, self.image_size).fingerprint
-        told = (
+        facts = (
             FORMAT,
             pictures,
             self.backbone,
@@ -137,7 +137,7 @@ class Run:
             pick_device(self.settings.device).type,
             self.test,
         )
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def execute(self, on_epoch: Callable[[dict], bool | None] | None = None) -> dict:
         """Train and evaluate; ``on_epoch`` as in `fit`.

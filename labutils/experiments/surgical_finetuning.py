@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from labutils.data import Domain
 from labutils.data.streaming import StreamedPictures
 from labutils.experiments.runs import open_domain
-from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.files import read_json, write_json
 from labutils.runtime.progress import progress_bar
@@ -79,7 +79,7 @@ def evaluation_subset(domain: Domain, looked_at: int) -> Domain:
 
 
 def train_source(
-    domain: Domain, backbone: str = "efficientnet_lite0", *, epochs: int = 10, seed: int | None = None
+    domain: Domain, backbone: str = DEFAULT_BACKBONE, *, epochs: int = 10, seed: int | None = None
 ) -> LayerGroups:
     """A network that knows the pictures as they were before the shift: a head trained on frozen features."""
     settings = Settings(epochs=epochs, base_lr=1e-2, **({} if seed is None else {"seed": seed}))
@@ -127,7 +127,7 @@ def surgical_experiment(
     settings: Settings = ADAPTING,
     seeds: Sequence[int] = (0, 1, 2),
     image_size: int = 64,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     store: str | Path | None = None,
 ) -> pd.DataFrame:
     """Train a source network, shift its pictures, and tune one block at a time with few labels.
@@ -160,7 +160,7 @@ def surgical_experiment(
     """
     opened = open_domain(domain, image_size)
     opened = evaluation_subset(opened, looked_at)
-    told = (
+    facts = (
         opened.fingerprint,
         backbone,
         shift,
@@ -175,7 +175,7 @@ def surgical_experiment(
         for seed in seeds:
             source = None
             for name, groups in blocks.items():
-                key = hashlib.sha256(repr((told, seed, name, groups)).encode()).hexdigest()[:16]
+                key = hashlib.sha256(repr((facts, seed, name, groups)).encode()).hexdigest()[:16]
                 file = Path(store) / f"surgical-{key}.json" if store else None
                 done = read_json(file) if file else None
                 if done is None:

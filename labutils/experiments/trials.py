@@ -10,7 +10,7 @@ from labutils.training.evaluation import Evaluation
 from labutils.training.settings import Settings
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Finetuned:
     """What `finetune` made.
 
@@ -87,10 +87,10 @@ def gain_of(seen: Evaluation, before: Evaluation, select_by: str = "accuracy") -
     >>> gain_of(right, half)
     (0.5, 0.3535533905932738)
     """
-    weights = (seen.labels >= 0).double() / len(seen.labels)
+    weights = (seen.targets >= 0).double() / len(seen.labels)
     if select_by == "balanced accuracy":  # each class weighs the same, and its pictures share that
-        counts = seen.labels.bincount()
-        weights = 1 / ((counts > 0).sum() * counts[seen.labels]).double()
-    right, was_right = (one.answers == one.labels for one in (seen, before))
+        counts = seen.targets.bincount()
+        weights = 1 / ((counts > 0).sum() * counts[seen.targets]).double()
+    right, was_right = seen.right, before.right
     changes = weights * (right.double() - was_right.double())
     return float(changes.sum()), float(changes.square().sum().sqrt())

@@ -5,6 +5,6 @@ from labutils.forgetting.distillation import LearningWithoutForgetting
 from labutils.forgetting.fisher import diagonal_fisher
 from labutils.forgetting.interpolation import weight_path
 from labutils.forgetting.metrics import average_accuracy, backward_transfer, forgetting, forward_transfer
-from labutils.forgetting.pull import EWC, L2SP, Anchor
 from labutils.forgetting.rehearsal import Buffer, Rehearsal
 from labutils.forgetting.tasks import TaskSequence, new_head, probe
+from labutils.forgetting.weight_penalties import EWC, L2SP, Anchor

@@ -48,15 +48,15 @@ class LearningWithoutForgetting(ExtraLoss):
             raise ValueError("Learning without forgetting needs the head of at least one old task")
         if not (0 <= strength < float("inf") and 0 < temperature < float("inf")):
             raise ValueError(f"strength={strength} must be 0 or more, temperature={temperature} above 0")
-        self._before = copy.deepcopy(before).requires_grad_(False).eval()
+        self._before = copy.deepcopy(before)
         self._heads = [copy.deepcopy(head).requires_grad_(False).eval() for head in heads]
         self.strength, self.temperature = float(strength), float(temperature)
         self._answers = None
 
     @property
     def identity(self) -> str:
-        told = [digest(module.state_dict()) for module in (self._before[:-1], *self._heads)]
-        return f"Learning without forgetting {self.strength!r} {self.temperature!r} {' '.join(told)}"
+        digests = [digest(module.state_dict()) for module in (self._before[:-1], *self._heads)]
+        return f"Learning without forgetting {self.strength!r} {self.temperature!r} {' '.join(digests)}"
 
     def enter(self, trainer) -> None:
         self._trainer = trainer

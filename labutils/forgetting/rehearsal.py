@@ -83,11 +83,11 @@ class Rehearsal(ExtraLoss):
 
     @property
     def identity(self) -> str:
-        told = [
+        digests = [
             f"{buffer.domain.fingerprint} {digest({'ids': buffer.ids, **buffer.head.state_dict()})}"
             for buffer in self.buffers
         ]
-        return f"Rehearsal {self.ratio!r} {' '.join(told)}"
+        return f"Rehearsal {self.ratio!r} {' '.join(digests)}"
 
     def enter(self, trainer) -> None:
         if world_size() > 1:

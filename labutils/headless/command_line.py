@@ -1,10 +1,10 @@
-"""``python -m labutils``: train on a folder of pictures, ask the classifier for new ones, report how good it is."""
+"""``python -m labutils``: train on a folder of pictures, predict new ones, report how good it is; grade handed-in pages."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from labutils.headless.options import (
+from labutils.headless.shared_options import (
     add_device_option,
     add_network_options,
     add_picture_options,
@@ -19,11 +19,12 @@ IMAGE_SIZE = 128
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code."""
     given = _parser().parse_args(arguments)
-    return ended(lambda: given.run(given), "Nothing was saved: the same command begins anew.")
+    return ended(lambda: given.run(given), given.kept)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m labutils", description=__doc__.split(": ")[1])
+    parser.set_defaults(kept="Nothing was saved: the same command begins anew.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="fine-tune a network on a folder of pictures, and save it")
@@ -74,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     add_device_option(report)
     add_picture_options(report)
     report.set_defaults(run=_report)
+
+    grade = commands.add_parser("grade", help="check the exercises of handed-in pages")
+    grade.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="a folder a student, or files such as alice_03.ipynb"
+    )
+    grade.add_argument(
+        "--csv", type=Path, metavar="FILE", help="the table, a row a student (FOLDER/grades.csv)"
+    )
+    grade.add_argument("--minutes", type=float, default=10, help="time limit of one page (%(default)g)")
+    grade.set_defaults(run=_grade, kept="The table holds the pages that were checked.")
     return parser
 
 
@@ -110,3 +121,9 @@ def _report(given: argparse.Namespace) -> None:
             given.html,
             whole=given.all,
         )
+
+
+def _grade(given: argparse.Namespace) -> None:
+    from labutils.headless.grade import grade
+
+    grade(given.folder, given.csv or given.folder / "grades.csv", minutes=given.minutes)

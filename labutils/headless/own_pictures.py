@@ -11,10 +11,11 @@ from labutils.experiments.finetune import finetune, some_work
 from labutils.experiments.runs import Pictures
 from labutils.experiments.trials import Finetuned
 from labutils.headless.page import write_page
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
-from labutils.runtime.files import whole_file
-from labutils.runtime.threads import quickest_threads
+from labutils.runtime.files import atomic_write
+from labutils.runtime.threads import fastest_thread_count
 from labutils.training.evaluation import Evaluation, evaluate
 
 FOR_CHOOSING = 0.75  # of the minutes; the rest opens the pictures, saves, and writes the report
@@ -25,7 +26,7 @@ def train(
     network: Path,
     *,
     minutes: float = 3,
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     image_size: int = 128,
     seed: int = 0,
 ) -> Finetuned:
@@ -48,7 +49,7 @@ def train(
     network = _file(network)
     domain = pictures.open(image_size)
     print(domain.describe(), end="\n\n")
-    with quickest_threads(some_work(domain, backbone)):
+    with fastest_thread_count(some_work(domain, backbone)):
         left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
         result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
         save(result.model, domain, network)
@@ -71,7 +72,11 @@ def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: 
         All pictures of the folder are test pictures: none was trained on.
     """
     classifier = open_classifier(network)
-    options = {**dict(pictures.options), "fit": classifier.preparation.fit}
+    options = {
+        **dict(pictures.options),
+        "fit": classifier.preparation.fit,
+        "scale": classifier.preparation.scale,
+    }
     pictures = Pictures.at(pictures.path, **options, **({"parts": "test"} if whole else {}))
     domain = pictures.open(classifier.preparation.image_size)
     model = classifier.model.to(pick_device())
@@ -88,8 +93,8 @@ def predict(network: Path, new: list[str], csv: Path | None = None, top: int = 1
     if csv is None:
         print(table.to_string(index=False, float_format="{:.3f}".format))
     else:
-        with whole_file(csv) as path:
-            table.to_csv(path, index=False, float_format="%.6g")
+        with atomic_write(csv) as path:
+            table.to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")
         print(f"{len(table)} answers in {csv}")
     unread, unfamiliar = int((table["note"] != "").sum()), int(table["unfamiliar"].sum())
     if unread:
@@ -108,21 +113,26 @@ def beside(file: Path) -> tuple[Path, Path, Path]:
 def leave(
     file: Path, model: LayerGroups, domain: Domain, seen: Evaluation, tried: pd.DataFrame | None = None
 ) -> None:
-    """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of."""
+    """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of, by the names of their files."""
     domain = domain.match(seen.classes)
     page, predictions, confusion = beside(file)
-    probabilities, answers = seen.logits.softmax(1).max(1)
+    named = (
+        {} if domain.files is None else {"file": [domain.files[number] for number in domain.test.tolist()]}
+    )
     table = pd.DataFrame(
         {
+            **named,
             "picture": domain.test,
-            "class": [seen.classes[number] for number in seen.labels],
-            "answer": [seen.classes[number] for number in answers],
-            "probability": probabilities,
+            "class": [seen.classes[number] for number in seen.targets],
+            "answer": [seen.classes[number] for number in seen.answers],
+            "probability": seen.logits.softmax(1).max(1).values,
+            "right": seen.right,
         }
     )
-    with whole_file(predictions) as path:
-        table.assign(right=table["class"] == table["answer"]).to_csv(path, index=False, float_format="%.6g")
-    with whole_file(confusion) as path:
+    with atomic_write(predictions) as path:
+        # A name of a file may hold any bytes, also such as are no text.
+        table.to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")
+    with atomic_write(confusion) as path:
         seen.confusion.to_csv(path)
     write_page(page, model, domain, seen, tried)
 

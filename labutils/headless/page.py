@@ -18,7 +18,7 @@ from labutils.data import Domain
 from labutils.experiments.trials import in_words
 from labutils.headless.page_template import PAGE
 from labutils.networks.groups import LayerGroups
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.training.evaluation import Evaluation
 
 MOST_CLASSES = 20  # of a confusion matrix that can be read
@@ -56,7 +56,7 @@ def write_page(
             seen=seen,
             low=low,
             high=high,
-            largest=seen.classes[int(seen.labels.bincount().argmax())],
+            largest=seen.classes[int(seen.targets.bincount().argmax())],
             parts=("training", "validation", "test"),
             counts=[*zip(domain.classes, counts, strict=True), ("all", totals)],
             notes=getattr(domain, "notes", ()),
@@ -70,7 +70,7 @@ def write_page(
             f"torch {version('torch')}, Python {platform.python_version()}",
         )
     )
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
@@ -95,6 +95,7 @@ def _mistakes(domain: Domain, seen: Evaluation) -> list[dict]:
     return [
         {
             "picture": _inline(domain.images[row.id]),
+            "file": domain.files[row.id].encode(errors="replace").decode() if domain.files else "",
             "label": seen.classes[row.label],
             "answer": seen.classes[row.answer],
             "sure": row.sure,
@@ -108,7 +109,7 @@ def _looks(model: LayerGroups, domain: Domain, seen: Evaluation) -> list[dict]:
     from matplotlib import colormaps
 
     order = torch.randperm(len(domain.test), generator=torch.Generator().manual_seed(0))
-    _, turn = _place_in_class(seen.labels[order]).sort(stable=True)
+    _, turn = _place_in_class(seen.targets[order]).sort(stable=True)
     chosen = order[turn][:PICTURES]
     images = domain.images[domain.test[chosen]]
     try:
@@ -120,7 +121,7 @@ def _looks(model: LayerGroups, domain: Domain, seen: Evaluation) -> list[dict]:
         heat = colormaps["magma"](field / max(field.max(), 1e-12))[..., :3] * 255
         under = image.permute(1, 2, 0).expand(-1, -1, 3).numpy()
         mixed = torch.from_numpy((0.45 * under + 0.55 * heat).astype(np.uint8)).permute(2, 0, 1)
-        names = {"label": seen.classes[seen.labels[place]], "answer": seen.classes[seen.answers[place]]}
+        names = {"label": seen.classes[seen.targets[place]], "answer": seen.classes[seen.answers[place]]}
         rows.append({"picture": _inline(image), "map": _inline(mixed), **names})
     return rows
 

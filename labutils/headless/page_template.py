@@ -66,7 +66,7 @@ the standard error (±) of that gain. Bold: the network that was saved.</p>{% en
 row.{% else %}The most frequent mistakes; all of them are in the CSV beside this page.{% endif %}</p>
 
 {% if mistakes %}<h2>The most wrong answers</h2>
-<div class="pictures">{% for one in mistakes %}<figure><img alt="a test picture" src="{{ one.picture }}"><figcaption>{{ one.label }}<br>taken for {{ one.answer }}, {{ "%.0f"|format(100 * one.sure) }} % sure</figcaption></figure>{% endfor %}</div>
+<div class="pictures">{% for one in mistakes %}<figure><img alt="a test picture" src="{{ one.picture }}"><figcaption>{{ one.label }}<br>taken for {{ one.answer }}, {{ "%.0f"|format(100 * one.sure) }} % sure{% if one.file %}<br>{{ one.file }}{% endif %}</figcaption></figure>{% endfor %}</div>
 {% else %}<h2>The most wrong answers</h2><p>There are none.</p>{% endif %}
 
 {% if looks %}<h2>Where the network looks</h2>

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from labutils.experiments.comparisons import SCRATCH_RATES, augmentation_for
 from labutils.experiments.runs import Pictures, Run, open_domain
-from labutils.headless.options import pictures_of, reading_options
-from labutils.networks.backbones import build_feature_extractor
+from labutils.headless.shared_options import pictures_of, reading_options
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
 from labutils.networks.catalogue import find
 from labutils.runtime.devices import pick_device
 from labutils.training.settings import Settings
@@ -19,7 +19,7 @@ class Plan:
     """What the headless lab does: sizes, seeds and places."""
 
     domain: str | Pictures = "solar"
-    backbone: str = "efficientnet_lite0"
+    backbone: str = DEFAULT_BACKBONE
     image_size: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
     labels: int = 500
@@ -110,9 +110,9 @@ class Plan:
     @property
     def digest(self) -> str:
         """Differs when anything differs that can change a result."""
-        told = {k: v for k, v in asdict(self).items() if k not in ("workers", "outputs")}
+        facts = {k: v for k, v in asdict(self).items() if k not in ("workers", "outputs")}
         pictures = open_domain(self.domain, self.image_size).fingerprint
-        return hashlib.sha256(repr((version("transfer-learning-lab"), pictures, told)).encode()).hexdigest()[
+        return hashlib.sha256(repr((version("transfer-learning-lab"), pictures, facts)).encode()).hexdigest()[
             :12
         ]
 

@@ -15,7 +15,7 @@ from labutils.headless.parts import CORE, PARTS
 from labutils.headless.parts.writing import worth
 from labutils.headless.plan import Plan
 from labutils.runtime.distributed import from_main
-from labutils.runtime.files import read_json, whole_file, write_json
+from labutils.runtime.files import atomic_write, read_json, write_json
 
 
 def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
@@ -30,31 +30,31 @@ def write_report(plan: Plan, parts: Sequence[str] = tuple(CORE)) -> Path:
         When the folder of the outputs is a file, or was made by another version of the lab.
     """
     stamp = plan.outputs / "lab.json"
-    told = from_main(_read_stamp(plan.outputs, stamp))
-    write_json(stamp, told)
+    record = from_main(_read_stamp(plan.outputs, stamp))
+    write_json(stamp, record)
     sections = []
     for number, name in enumerate(parts, start=1):
         part, file = PARTS[name], plan.outputs / "parts" / f"{name}-{plan.digest}.json"
         kept = from_main(_read_part(file))
         print(f"[{number}/{len(parts)}] {part.__doc__}", flush=True)
-        done = from_main("text" in kept and _files_are_its_own(plan, told, name))
+        done = from_main("text" in kept and _files_are_its_own(plan, record, name))
         if not done:
-            told["files"].pop(name, None)  # from here on they may be of two plans
-            write_json(stamp, told)
+            record["files"].pop(name, None)  # from here on they may be of two plans
+            write_json(stamp, record)
             started = perf_counter()
             try:
                 kept["text"] = part(plan)
             finally:
                 kept["seconds"] += perf_counter() - started  # of an interrupted part too
                 write_json(file, kept)
-            told["files"][name] = plan.digest
-            write_json(stamp, told)
+            record["files"][name] = plan.digest
+            write_json(stamp, record)
         print("      already done" if done else f"      {kept['seconds']:.0f} s", flush=True)
     for name, part in PARTS.items():
         kept = from_main(_read_part(plan.outputs / "parts" / f"{name}-{plan.digest}.json"))
-        if from_main("text" in kept and _files_are_its_own(plan, told, name)):
+        if from_main("text" in kept and _files_are_its_own(plan, record, name)):
             sections.append(f"## {part.__doc__}\n\n{kept['text']}\n\n*{kept['seconds']:.0f} s*\n")
-    with whole_file(plan.outputs / "report.md") as path:
+    with atomic_write(plan.outputs / "report.md") as path:
         path.write_text("\n".join([_head(plan), *sections]))
     print(f"Report: {plan.outputs / 'report.md'}")
     return plan.outputs / "report.md"
@@ -65,13 +65,13 @@ def _read_stamp(outputs: Path, stamp: Path) -> dict:
     lab, remedy = version("transfer-learning-lab"), "Move it away, or choose another folder with --outputs"
     if outputs.exists() and not outputs.is_dir():
         raise ValueError(f"{outputs} is a file, not a folder. {remedy}")
-    told = read_json(stamp)
-    if told is None:
-        told = {"version": lab}
-    made = told.get("version") if isinstance(told, dict) else None
+    record = read_json(stamp)
+    if record is None:
+        record = {"version": lab}
+    made = record.get("version") if isinstance(record, dict) else None
     if made != lab:
         raise ValueError(f"{outputs} holds results of version {made} of the lab, this is {lab}. {remedy}")
-    files = told.get("files")
+    files = record.get("files")
     return {"version": lab, "files": files if isinstance(files, dict) else {}}
 
 
@@ -81,9 +81,9 @@ def _read_part(file: Path) -> dict:
     return kept if isinstance(kept, dict) and isinstance(kept.get("seconds"), float) else {"seconds": 0.0}
 
 
-def _files_are_its_own(plan: Plan, told: dict, name: str) -> bool:
+def _files_are_its_own(plan: Plan, record: dict, name: str) -> bool:
     files = [plan.outputs / f"{PARTS[name].__name__}{ending}" for ending in (".csv", ".png")]
-    return told["files"].get(name) == plan.digest and all(file.is_file() for file in files)
+    return record["files"].get(name) == plan.digest and all(file.is_file() for file in files)
 
 
 def _head(plan: Plan) -> str:

@@ -5,7 +5,7 @@ import warnings
 from torch import nn
 
 from labutils.networks.groups import LayerGroups
-from labutils.runtime.seeds import seeded
+from labutils.runtime.seeds import checked_seed, seeded
 
 
 def add_adapters(model: LayerGroups, rank: int = 4, seed: int = 0) -> None:
@@ -44,7 +44,7 @@ def add_adapters(model: LayerGroups, rank: int = 4, seed: int = 0) -> None:
         if isinstance(module, nn.Conv2d) and module.groups == 1
     ]
     head_trained = [parameter.requires_grad for parameter in model.head.parameters()]
-    with seeded(seed), warnings.catch_warnings():
+    with seeded(checked_seed(seed)), warnings.catch_warnings():
         inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=targets), model)
     for parameter, trained in zip(model.head.parameters(), head_trained, strict=True):
         parameter.requires_grad_(trained)

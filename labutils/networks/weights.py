@@ -149,12 +149,12 @@ def load_file(network: nn.Module, path: str | Path, head: set[str]) -> None:
     if any(faults.values()):
         listed = "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in faults.items() if keys)
         raise WeightsError(f"{path} does not hold the weights of this {type(network).__name__}: {listed}")
-    told = [f"names without {prefix}"] if prefix else []
-    told += [f"left out: {_some(beside)}"] if beside else []
+    remarks = [f"names without {prefix}"] if prefix else []
+    remarks += [f"left out: {_some(beside)}"] if beside else []
     without = sorted(head & (unlike | (own.keys() - given.keys())))
-    told += [f"its classifier is not used: {_some(without)}"] if without else []
+    remarks += [f"its classifier is not used: {_some(without)}"] if without else []
     network.load_state_dict({key: given[key] for key in given if key not in unlike}, strict=False)
-    print(f"Weights from {path}" + (f" ({', '.join(told)})" if told else ""))
+    print(f"Weights from {path}" + (f" ({', '.join(remarks)})" if remarks else ""))
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:

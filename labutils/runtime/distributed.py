@@ -192,13 +192,13 @@ def _patient() -> dist.ProcessGroup:
     return dist.new_group(timeout=RUNS, backend="gloo")
 
 
-def require_same(told: dict[str, Any]) -> None:
+def require_same(values: dict[str, Any]) -> None:
     """Raise ValueError, on every rank, with the names of entries that are not the same on all of them."""
     if world_size() == 1:
         return
-    digests = {name: hashlib.sha256(repr(value).encode()).hexdigest() for name, value in told.items()}
+    digests = {name: hashlib.sha256(repr(value).encode()).hexdigest() for name, value in values.items()}
     everyone = from_all(digests)
-    other = [name for name in told if len({each[name] for each in everyone}) > 1]
+    other = [name for name in values if len({each[name] for each in everyone}) > 1]
     if other:
         raise ValueError(
             f"The processes of this run have other {', '.join(other)}: all need the same program, "

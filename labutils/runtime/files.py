@@ -19,7 +19,7 @@ def data_folder() -> Path:
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and rename it onto ``path`` when the block succeeds.
 
     A crash, a full disk or Ctrl-C inside the block leaves an older file at ``path`` as it was. Of several processes that
@@ -39,7 +39,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     --------
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"
-    >>> with whole_file(target) as temporary:
+    >>> with atomic_write(target) as temporary:
     ...     _ = temporary.write_text("1 2 3")
     >>> target.read_text()
     '1 2 3'
@@ -62,11 +62,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
         temporary.replace(path)
     except OSError as error:
-        raise OSError(
-            error.errno,
+        message = (
             f"Could not write {path} ({error.strerror or error}). Any older file there is untouched. "
-            "Free some disk space or choose a folder that you may write to, then run the same command again",
-        ) from error
+            "Free some disk space or choose a folder that you may write to, then run the same command again"
+        )
+        # safetensors' error on a full disk, which says so in its text, has no number.
+        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -74,7 +75,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as JSON, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1))
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from labutils.runtime.checks import is_whole
 from labutils.runtime.devices import CPU
 
 
@@ -14,12 +15,17 @@ def default_seed() -> int:
     """The seed where none is given: the variable ``LAB_SEED``, else 0.
 
     ``LAB_SEED=1 pytest --nbval notebooks`` asks whether what the pages claim holds for other labelled pictures, heads
-    and orders. Raises ValueError when the variable is not a whole number from 0.
+    and orders. Raises ValueError when the variable is no seed.
     """
     text = os.environ.get("LAB_SEED") or "0"
-    if not text.isdecimal():
-        raise ValueError(f"LAB_SEED={text!r}: use a whole number from 0")
-    return int(text)
+    return checked_seed(int(text) if text.isdecimal() else text, "LAB_SEED")
+
+
+def checked_seed(seed: object, name: str = "seed") -> int:
+    """The seed, or a ValueError that says which numbers are seeds: those that NumPy and torch take."""
+    if not (is_whole(seed) and 0 <= seed < 2**32):
+        raise ValueError(f"{name}={seed!r} is out of range: use a whole number from 0 to 4,294,967,295")
+    return int(seed)
 
 
 def derived_seed(*parts: object) -> int:

@@ -10,7 +10,7 @@ ROUNDS = 3
 
 
 @contextmanager
-def quickest_threads(work: Callable[[], object]) -> Iterator[int]:
+def fastest_thread_count(work: Callable[[], object]) -> Iterator[int]:
     """Inside the block torch computes with as many threads as before, or with one, whichever does ``work`` sooner.
 
     Threads wait for each other at every layer; a core that is lent to another program makes all of them wait. Each is

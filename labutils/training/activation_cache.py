@@ -64,7 +64,7 @@ class Inputs:
         """The augmented view to train on: a fresh one each epoch, or one of the few that the cache holds."""
         return epoch % self.settings.views if self.depth else epoch
 
-    def pays(self, ids: torch.Tensor, view: int | None) -> bool:
+    def engine_pays_off(self, ids: torch.Tensor, view: int | None) -> bool:
         """Whether an inference engine for the prefix saves more time on ``ids`` than preparing it takes.
 
         Known before anything is run or timed: a resumed run must compute as the interrupted one did.
@@ -73,9 +73,9 @@ class Inputs:
         pixels = len(ids) * views * self.domain.image_size**2
         return self.settings.precision == "float32" and pixels >= PAYS_FROM
 
-    def way(self, ids: torch.Tensor, view: int | None) -> Callable[[torch.Tensor], torch.Tensor]:
+    def runner(self, ids: torch.Tensor, view: int | None) -> Callable[[torch.Tensor], torch.Tensor]:
         """What runs the prefix where all of ``ids`` will be asked for; goes to `compute`."""
-        return self._engine if self.depth and self.pays(ids, view) else self.prefix
+        return self._engine if self.depth and self.engine_pays_off(ids, view) else self.prefix
 
     @cached_property
     def _engine(self) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -88,7 +88,7 @@ class Inputs:
         self,
         ids: torch.Tensor,
         view: int | None,
-        way: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        run: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Activations of the pictures ``ids`` (int64, on the CPU) at the end of the prefix, on the device."""
         with inference(self.prefix), autocast(self.settings, self.device):
@@ -96,7 +96,7 @@ class Inputs:
             x = self._normalise(self.augmentation(pixels, ids, view))
             if self.settings.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
-            return (way or self.prefix)(x)
+            return (run or self.prefix)(x)
 
     def lookup(
         self, ids: torch.Tensor, view: int | None = None, batches: Iterable[torch.Tensor] = ()
@@ -109,9 +109,9 @@ class Inputs:
             table = self.cache.table(self, ids, view)
             if table is not None:
                 return table
-        way = self.way(ids, view)
+        run = self.runner(ids, view)
         self.pictures.announce(batches)
-        return lambda wanted: self.compute(wanted, view, way)
+        return lambda wanted: self.compute(wanted, view, run)
 
     def key(self, ids: torch.Tensor, view: int | None) -> tuple:
         """All that the activations depend on: weights, cut, pictures, view, precision, who computes them."""
@@ -124,7 +124,7 @@ class Inputs:
             self.settings.precision,
             self.settings.channels_last,
             str(self.device),
-            self.pays(ids, view),
+            self.engine_pays_off(ids, view),
         )
 
 
@@ -148,10 +148,10 @@ class Table:
         self._row = torch.full((len(inputs.domain.images),), -1, dtype=torch.int64)
         self._row[ids] = torch.arange(len(ids))
         size = pictures_per_pass(inputs.device)
-        chunks, way = ids.split(size), inputs.way(ids, view)
+        chunks, run = ids.split(size), inputs.runner(ids, view)
         inputs.pictures.announce(chunks)
         for i, chunk in enumerate(progress_bar(chunks, desc="Frozen groups, once")):
-            x = inputs.compute(chunk, view, way)
+            x = inputs.compute(chunk, view, run)
             self.values[i * size : i * size + len(chunk)] = (
                 x.permute(0, 2, 3, 1) if self._channels_last else x
             )

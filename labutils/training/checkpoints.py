@@ -8,7 +8,7 @@ import torch
 
 from labutils.networks.adapters import is_adapter
 from labutils.networks.groups import LayerGroups
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.training.trainer import Trainer
 
 FORMAT = 2
@@ -82,24 +82,24 @@ def identity(trainer: Trainer) -> dict:
     }
 
 
-def save_checkpoint(path: str | Path, told: dict, progress: Progress, trainer: Trainer) -> None:
+def save_checkpoint(path: str | Path, run: dict, progress: Progress, trainer: Trainer) -> None:
     """Write all that is needed to go on, with the run's `identity`; the file is whole or the older one stays."""
     content = {
         "format": FORMAT,
-        "identity": told,
+        "identity": run,
         "progress": vars(progress),
         "optimizer": trainer.optimizer.state_dict(),
         "scaler": trainer.scaler.state_dict(),
     }
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             torch.save(content, temporary)
         except RuntimeError as error:  # so torch reports a disk that is full
             raise OSError(str(error).splitlines()[0]) from error
 
 
-def load_checkpoint(path: str | Path, told: dict, trainer: Trainer) -> Progress | None:
-    """Put model, optimizer and scaler where the run at ``path`` stood, if its `identity` is ``told``; None if there is none.
+def load_checkpoint(path: str | Path, run: dict, trainer: Trainer) -> Progress | None:
+    """Put model, optimizer and scaler where the run at ``path`` stood, if its `identity` is ``run``; None if there is none.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def load_checkpoint(path: str | Path, told: dict, trainer: Trainer) -> Progress 
     try:
         stored = torch.load(path, map_location=trainer.device, weights_only=True)
     except Exception as error:
-        raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__}). {remedy}") from error
+        raise ValueError(f"{path} is not a complete checkpoint ({type(error).__name__}). {remedy}") from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise ValueError(f"{path} was made by another version of the lab. {remedy}")
     made_by = stored.get("identity") or {}
-    if made_by.get(LAST_EPOCHS, 0) < told[LAST_EPOCHS]:
-        made_by = {**made_by, LAST_EPOCHS: told[LAST_EPOCHS]}  # it may be trained on
-    other = [name for name, value in told.items() if made_by.get(name) != value]
+    if made_by.get(LAST_EPOCHS, 0) < run[LAST_EPOCHS]:
+        made_by = {**made_by, LAST_EPOCHS: run[LAST_EPOCHS]}  # it may be trained on
+    other = [name for name, value in run.items() if made_by.get(name) != value]
     if other:
         raise ValueError(f"{path} belongs to a run with other {', '.join(other)}. {remedy}")
     progress = Progress(**stored["progress"])

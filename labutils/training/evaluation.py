@@ -1,6 +1,6 @@
 """The evaluation loop: how a network does on one split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -21,7 +21,7 @@ FEWEST_OF_A_CLASS = 5
 WIDEST = 0.2  # of an interval that still says something
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Evaluation:
     """How a model does on some pictures, all on the CPU and in the order of the split.
 
@@ -32,9 +32,14 @@ class Evaluation:
     accuracy : float
         Share of right answers, 0 to 1.
     logits : Tensor of shape (N, classes)
+        A column an output of the network, named by ``classes``.
     labels : Tensor of shape (N,)
+        As the domain numbers them, whose names are ``label_classes``. To compare them with answers use ``targets`` or
+        ``right``: network and domain may number the same classes differently.
     classes : tuple of str
         Names of the outputs, first to last; numbers where none were given.
+    label_classes : tuple of str
+        Names of the labels; by default those of the outputs.
     """
 
     loss: float
@@ -42,15 +47,30 @@ class Evaluation:
     logits: torch.Tensor
     labels: torch.Tensor
     classes: tuple[str, ...] = ()
+    label_classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         spare = range(len(self.classes), self.logits.shape[-1])  # outputs of a head that is wider than needed
         object.__setattr__(self, "classes", (*self.classes, *map(str, spare)))
+        object.__setattr__(self, "label_classes", self.label_classes or self.classes)
+
+    @cached_property
+    def targets(self) -> torch.Tensor:
+        """Number of the output that is named like each picture's class, shape (N,)."""
+        if self.label_classes == self.classes:
+            return self.labels
+        output = {name: number for number, name in enumerate(self.classes)}
+        return torch.tensor([output.get(name, -1) for name in self.label_classes])[self.labels]
 
     @cached_property
     def answers(self) -> torch.Tensor:
         """Number of the class that each picture was taken for, shape (N,)."""
         return self.logits.argmax(1)
+
+    @cached_property
+    def right(self) -> torch.Tensor:
+        """Whether each picture was taken for its class, shape (N,), bool."""
+        return self.answers == self.targets
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
@@ -62,7 +82,7 @@ class Evaluation:
         from sklearn.metrics import precision_recall_fscore_support
 
         columns = precision_recall_fscore_support(
-            self.labels, self.answers, labels=range(len(self.classes)), zero_division=float("nan")
+            self.targets, self.answers, labels=range(len(self.classes)), zero_division=float("nan")
         )
         named = dict(zip(("precision", "recall", "f1", "count"), columns, strict=True))
         return pd.DataFrame(named, index=pd.Index(self.classes, name="class"))
@@ -77,7 +97,7 @@ class Evaluation:
         """How many pictures of each class (rows) were taken for which (columns), by scikit-learn."""
         from sklearn.metrics import confusion_matrix
 
-        counts = confusion_matrix(self.labels, self.answers, labels=range(len(self.classes)))
+        counts = confusion_matrix(self.targets, self.answers, labels=range(len(self.classes)))
         names = pd.Index(self.classes)
         return pd.DataFrame(counts, index=names.rename("class"), columns=names.rename("answer"))
 
@@ -86,8 +106,9 @@ class Evaluation:
         """Where the accuracy on ever more pictures like these would lie, with 95 % confidence (Wilson 1927)."""
         from scipy.stats import binomtest
 
-        right = int((self.answers == self.labels).sum())
-        return tuple(map(float, binomtest(right, len(self.labels)).proportion_ci(0.95, "wilson")))
+        return tuple(
+            map(float, binomtest(int(self.right.sum()), len(self.labels)).proportion_ci(0.95, "wilson"))
+        )
 
     @property
     def largest_share(self) -> float:
@@ -104,27 +125,27 @@ class Evaluation:
     def cautions(self) -> tuple[str, ...]:
         """What these pictures cannot tell, and what the network never does, in sentences; none where all is well."""
         low, high = self.interval
-        told = []
+        cautions = []
         if len(self.labels) < FEWEST or high - low > WIDEST:
-            told.append(
+            cautions.append(
                 f"Too few pictures to tell much: {len(self.labels)} leave an interval {100 * (high - low):.0f} "
                 "points wide"
             )
         if low <= self.largest_share:
-            told.append("Not shown to be better than always answering the largest class")
+            cautions.append("Not shown to be better than always answering the largest class")
         counts = self.per_class["count"]
         if few := [f"{name} {count}" for name, count in counts.items() if 0 < count < FEWEST_OF_A_CLASS]:
-            told.append(f"Too few test pictures to tell the recall of: {', '.join(few)}")
+            cautions.append(f"Too few test pictures to tell the recall of: {', '.join(few)}")
         if silent := self.never_answered:
-            told.append(f"Never answered: {', '.join(silent)}")
-        return tuple(told)
+            cautions.append(f"Never answered: {', '.join(silent)}")
+        return tuple(cautions)
 
     def __repr__(self) -> str:
         return f"Evaluation({self._accuracy()})" if len(self.labels) else "Evaluation(no pictures)"
 
     def report(self) -> str:
         """Some lines for a reader: accuracy with its interval, what it is worth, and the table of classes."""
-        largest = self.classes[int(self.labels.bincount().argmax())]
+        largest = self.classes[int(self.targets.bincount().argmax())]
         lines = [
             f"{self._accuracy()}; always answering {largest!r} would give {self.largest_share:.1%}",
             f"Balanced accuracy (mean recall of the classes): {self.balanced_accuracy:.1%}",
@@ -160,7 +181,7 @@ def evaluate(
 ) -> Evaluation:
     """Run the model over one split, without augmentation and in evaluation mode; nothing in it changes.
 
-    Classes are matched by name: the labels of the result count along the network's own classes.
+    Classes are matched by name, whatever numbers network and domain give them: see `Evaluation.targets`.
 
     Parameters
     ----------
@@ -179,13 +200,16 @@ def evaluate(
         raise ValueError(f"split={split!r}: use 'train', 'validation' or 'test'")
     if isinstance(domain, Domain) and not len(getattr(domain, split)):
         raise ValueError(f"{domain.name} has no {split} pictures: it is a test set, evaluate split='test'")
-    domain, _ = require_fitting(model, domain, settings)
+    matched, _ = require_fitting(model, domain, settings)
     model.to(pick_device(settings.device))
-    inputs = Inputs(model, domain, settings, cache if cache is not None else ActivationCache(0))
-    seen = evaluate_inputs(model[inputs.depth :], inputs, getattr(domain, split))
+    inputs = Inputs(model, matched, settings, cache if cache is not None else ActivationCache(0))
+    ids = getattr(domain, split)
+    seen = evaluate_inputs(model[inputs.depth :], inputs, ids)
     if not seen.logits.isfinite().all():
         raise ValueError(not_finite(model, int((~seen.logits.isfinite()).any(1).sum()), len(seen.labels)))
-    return seen
+    return (
+        seen if matched is domain else replace(seen, labels=domain.labels[ids], label_classes=domain.classes)
+    )
 
 
 def not_finite(model: LayerGroups, count: int, total: int) -> str:

@@ -89,11 +89,11 @@ def fit(
         The loss became NaN or infinite; names step and rate. The weights are those of the last good epoch.
     """
     trainer = Trainer(model, domain, settings, stages, optimizer, cache, against_forgetting)
-    told, progress = identity(trainer), None
+    run, progress = identity(trainer), None
     if checkpoint is not None:
-        progress = load_checkpoint(checkpoint, told, trainer)
+        progress = load_checkpoint(checkpoint, run, trainer)
     progress = progress or Progress.start(model)
-    require_same({**told, "epochs done": len(progress.rows)})
+    require_same({**run, "epochs done": len(progress.rows)})
     if stages is not None and (change := trainer.stages[0].changes(model)):
         print(f"The plan {change}")
     model.classes = trainer.domain.classes
@@ -101,7 +101,7 @@ def fit(
         for row in _epochs(trainer, progress):
             progress.stopped = from_main(bool(on_epoch and on_epoch(row)))
             if checkpoint is not None and is_main():
-                save_checkpoint(checkpoint, told, progress, trainer)
+                save_checkpoint(checkpoint, run, progress, trainer)
         freeze_all_but(model, trainer.stages[-1].groups, trainer.stages[-1].weights)
     except BaseException as stop:
         weights, epoch = progress.kept(settings.keep_best and not isinstance(stop, TrainingDiverged))

@@ -53,11 +53,11 @@ def class_weights(settings: Settings, domain: Domain) -> torch.Tensor | None:
             for one, other in ((domain.classes, by_name), (by_name, domain.classes))
         )
         if missing or unknown:
-            told = [f"no weight for {missing}"] * bool(missing) + [f"no class called {unknown}"] * bool(
+            problems = [f"no weight for {missing}"] * bool(missing) + [f"no class called {unknown}"] * bool(
                 unknown
             )
             raise ValueError(
-                f"class_weights: {' and '.join(told)}; {domain.name} has {', '.join(domain.classes)}"
+                f"class_weights: {' and '.join(problems)}; {domain.name} has {', '.join(domain.classes)}"
             )
         given = [by_name[name] for name in domain.classes]
     if len(given) != len(domain.classes):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from labutils.runtime.checks import is_whole
-from labutils.runtime.seeds import default_seed
+from labutils.runtime.seeds import checked_seed, default_seed
 
 AUGMENTATIONS = ("flip", "vertical_flip", "quarter_turns", "crop", "jitter")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -118,10 +118,7 @@ class Settings:
         _require(
             lambda n: n is None or (is_whole(n) and n >= 1), "patience", self, "None or a whole number from 1"
         )
-        _require(
-            lambda n: is_whole(n) and 0 <= n < 2**32, "seed", self, "a whole number from 0 to 4,294,967,295"
-        )
-        object.__setattr__(self, "seed", int(self.seed))
+        object.__setattr__(self, "seed", checked_seed(self.seed))
         _require(lambda rate: 0 < rate < 100, "base_lr", self, "above 0 and below 100 (1e-3 is usual)")
         _require(lambda decay: 1 <= decay <= 1000, "lr_decay", self, "from 1 (one rate for all) to 1000")
         _require(lambda decay: 0 <= decay < 1, "weight_decay", self, "from 0 to below 1")
@@ -159,12 +156,12 @@ class Settings:
     @property
     def digest(self) -> str:
         """Short name that differs when any setting that can change a result differs."""
-        told = {
+        described = {
             name: value
             for name, value in asdict(self).items()
             if name not in ("device", "cache_limit_gb") and not (name in ADDED and value == ADDED[name])
         }
-        return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()[:12]
 
 
 def _by_class(given: Any) -> tuple:

@@ -55,7 +55,7 @@ class Stage:
     def changes(self, model: LayerGroups) -> str:
         """What of the model this stage would thaw and freeze, in words; nothing where it is so already."""
         wanted = set(map(id, chosen_parameters(model, self.groups, self.weights).values()))
-        told = []
+        changes = []
         for verb, change in (("thaws", True), ("freezes", False)):
             parts = []
             for name, group in model.named_groups():
@@ -64,8 +64,8 @@ class Stage:
                 if moved:
                     parts.append(name if len(moved) == len(weights) else f"{len(moved)} weights of {name}")
             if parts:
-                told.append(f"{verb} {', '.join(parts)}")
-        return " and ".join(told)
+                changes.append(f"{verb} {', '.join(parts)}")
+        return " and ".join(changes)
 
 
 def partial_finetune(

@@ -7,7 +7,7 @@ import torch
 from sklearn.calibration import calibration_curve
 from torch.nn import functional as F
 
-from labutils.analysis.calibration import calibration_error, fit_temperature, honest_error, reliability
+from labutils.analysis.calibration import calibration_error, error_if_calibrated, fit_temperature, reliability
 
 
 def forecasts(count: int, classes: int = 3, scale: float = 2.0, seed: int = 0):
@@ -44,17 +44,17 @@ def test_certainty_stands_in_the_last_bin():
 
 def test_honest_forecasts_err_as_much_as_chance():
     logits, labels = forecasts(2000)
-    chance = honest_error(logits)
+    chance = error_if_calibrated(logits)
     assert 0 < chance < 0.04
     assert calibration_error(logits, labels) < 2 * chance
     assert calibration_error(3 * logits, labels) > 4 * chance
-    assert honest_error(logits[:200]) > chance, "fewer pictures, more chance"
+    assert error_if_calibrated(logits[:200]) > chance, "fewer pictures, more chance"
 
 
 def test_honest_error_is_repeatable_and_moves_no_generator():
     logits, _ = forecasts(100)
     state = torch.get_rng_state()
-    assert honest_error(logits, draws=5) == honest_error(logits, draws=5)
+    assert error_if_calibrated(logits, draws=5) == error_if_calibrated(logits, draws=5)
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -91,4 +91,4 @@ def test_honest_error_is_the_mean_over_labels_that_fit():
     generator = torch.Generator().manual_seed(3)
     labels = torch.multinomial(logits.double().softmax(1), 40, replacement=True, generator=generator)
     errors = [calibration_error(logits, drawn) for drawn in labels.T]
-    assert honest_error(logits, draws=40, seed=3) == pytest.approx(sum(errors) / 40)
+    assert error_if_calibrated(logits, draws=40, seed=3) == pytest.approx(sum(errors) / 40)

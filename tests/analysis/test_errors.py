@@ -19,6 +19,12 @@ def test_mistakes_in_order():
     assert table["right"].tolist() == pytest.approx([0.05, 0.4])
 
 
+def test_mistakes_are_found_by_name():
+    seen = Evaluation(0.0, 0.5, torch.eye(3)[[0, 2]], torch.tensor([0, 1]), ("a", "b", "c"), ("c", "b"))
+    table = most_wrong(seen, torch.tensor([10, 11]))
+    assert table[["id", "label", "answer"]].to_numpy().tolist() == [[10, 2, 0], [11, 1, 2]]
+
+
 def test_no_mistakes_is_an_empty_table():
     seen = Evaluation(0.0, 1.0, torch.eye(3), torch.arange(3))
     assert most_wrong(seen, torch.arange(3)).empty

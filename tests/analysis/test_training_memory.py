@@ -6,10 +6,10 @@ from helpers import TWO_GROUPS, coloured_patterns
 
 from labutils import Settings, build_feature_extractor
 from labutils.analysis.training_memory import (
-    held_by_a_step,
     largest_batch,
     memory_costs,
     peak_allocated,
+    step_memory,
     training_memory,
 )
 
@@ -27,14 +27,14 @@ def test_the_sum_is_what_a_step_holds_within_a_fifth(backbone, precision):
     ):
         told = training_memory(costs, trained, batch, checkpointing).total
         settings = Settings(batch_size=batch, precision=precision, gradient_checkpointing=checkpointing)
-        held, _ = held_by_a_step(model, noise, settings, trained)
+        held, _ = step_memory(model, noise, settings, trained)
         assert told == pytest.approx(held, rel=0.2), (trained, batch, checkpointing, told, held)
 
 
 def test_measuring_a_step_leaves_the_model_alone(tiny_net, tiny_domain):
     net = tiny_net()
     before = [p.clone() for p in net.parameters()]
-    held, seconds = held_by_a_step(net, tiny_domain, Settings(batch_size=8), 2)
+    held, seconds = step_memory(net, tiny_domain, Settings(batch_size=8), 2)
     assert held > 0 and seconds > 0 and all(map(torch.equal, before, net.parameters()))
 
 
@@ -98,5 +98,5 @@ def test_the_sum_is_what_a_gpu_holds_within_a_tenth():
     model.stored_statistics = True
     costs = memory_costs(model, 224, "bfloat16")
     settings = Settings(batch_size=64, precision="bfloat16", device="cuda")
-    held, _ = held_by_a_step(model, coloured_patterns(per_class=64, size=224), settings, len(model))
+    held, _ = step_memory(model, coloured_patterns(per_class=64, size=224), settings, len(model))
     assert training_memory(costs, len(model), 64).total == pytest.approx(held, rel=0.1)

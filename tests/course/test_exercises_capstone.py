@@ -3,29 +3,15 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from labutils.course.exercises import capstone as check
-from labutils.experiments.learning_curve import fit_power_law
 from labutils.training.evaluation import Evaluation
 
 RESULT = Evaluation(0.4, 0.8, torch.zeros(400, 2), torch.zeros(400, dtype=torch.int64))
 SPREAD = math.sqrt(0.8 * 0.2)
 RIGHT = 1.96 * SPREAD / 20
-
-
-@pytest.fixture(scope="module")
-def law():
-    """Error = 0.9 · labels ^ -0.25, with a little noise; 10 % at 6561 labels."""
-    generator = np.random.default_rng(0)
-    rows = [
-        (n, seed, 1 - 0.9 * n**-0.25 * math.exp(0.03 * generator.standard_normal()))
-        for seed in range(3)
-        for n in (50, 100, 200, 400)
-    ]
-    return fit_power_law(pd.DataFrame(rows, columns=["labels", "seed", "test_accuracy"]))
 
 
 @pytest.mark.parametrize(
@@ -36,28 +22,32 @@ def law():
         *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, float("nan"), np.zeros((3, 4)), -7, 10**12)],
     ],
 )
-def test_open_and_nonsense(answer, begins, law, told):
-    check.alarm_from(answer)
-    assert told().startswith(begins)
+def test_open_and_nonsense(answer, begins, told):
     check.width_of_the_interval(answer, RESULT)
     assert told().startswith(begins)
-    check.labels_for_the_goal(answer, law)
+    check.decides_by_cost(answer)
+    assert told().startswith(begins)
+    check.chooses_a_recipe(answer)
     assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
     "answer, part",
     [
-        (0.2, "Right. At p = 1/5"),
-        (0.5, "cost the same"),
-        (0.25, "An alarm is in vain only"),
-        (0.8, "other way round"),
-        (20, "between 0 and 1"),
-        (0.4, "Write down"),
+        (lambda p, costs: (p @ costs).argmin(1), "Right. What each word costs"),
+        (lambda p, costs: (p[:, :, None] * costs).sum(1).argmin(1).tolist(), "Right."),
+        (lambda p, costs: ..., "Not answered yet"),
+        (lambda p, costs: p.argmax(1), "the costs play no part"),
+        (lambda p, costs: (p @ costs.T).argmin(1), "Rows and columns are swapped"),
+        (lambda p, costs: (p @ costs).argmax(1), "The dearest is said"),
+        (lambda p, costs: p[:, 1] > costs[0, 1] / costs[1, 0], "in vain only"),
+        (lambda p, costs: p[:, 1] > 0.2, "With 3 classes"),
+        (lambda p, costs: p @ costs, "the shape (48, 2)"),
+        (lambda p, costs: "alarm", "cannot be used as asked"),
     ],
 )
-def test_alarm_from(answer, part, told):
-    check.alarm_from(answer)
+def test_decides_by_cost(answer, part, told):
+    check.decides_by_cost(answer)
     assert part in told()
 
 
@@ -80,27 +70,29 @@ def test_width_of_the_interval(answer, part, told):
     assert part in told()
 
 
-def test_labels_for_the_goal(law, told):
-    right, low, high = law.needed(0.1)
-    now, per_label = law.error([500])["error"].iloc[0], law.gain(500)[0]
-    for answer, part in [
-        (right, "Right. About "),
-        (round(right), "Right. About "),
-        (500 + (now - 0.1) / per_label, "less and less"),
-        ((now - 0.1) / per_label, "less and less"),
-        (law.needed(0.9)[0], "an error of 0.1"),
-        (low, "an end of the interval"),
-        (high, "an end of the interval"),
-        (right - 500, "beyond the 500"),
-        (17, "law.needed(error)"),
-    ]:
-        check.labels_for_the_goal(answer, law)
-        assert part in told(), answer
+def chosen(by="validation_accuracy", how="mean", report="test_accuracy", of="mean"):
+    def choose(runs):
+        name = runs.groupby("recipe")[by].agg(how).idxmax()
+        return name, runs.loc[runs["recipe"] == name, report].agg(of)
+
+    return choose
 
 
 @pytest.mark.parametrize(
-    "labels, words",
-    [(6561.2, "6,600"), (48, "48"), (math.inf, "more than a billion"), (3e9, "more than a billion")],
+    "answer, part",
+    [
+        (chosen(), "Right. The choice is made on validation"),
+        (lambda runs: ..., "Not answered yet"),
+        (chosen(by="test_accuracy"), "It chose by the test pictures"),
+        (chosen(how="max"), "the best single run"),
+        (chosen(how="std"), "the best single run"),
+        (chosen(report="validation_accuracy"), "the winner looks better than it is"),
+        (chosen(of="max"), "the best of its seeds"),
+        (chosen(of="min"), "0.80, not 0.79"),
+        (lambda runs: ("plain", 0.8), "It chose 'plain'"),
+        (lambda runs: 0.8, "cannot be used as asked"),
+    ],
 )
-def test_no_more_digits_than_can_be_believed(labels, words):
-    assert check._rounded(labels) == words
+def test_chooses_a_recipe(answer, part, told):
+    check.chooses_a_recipe(answer)
+    assert part in told()

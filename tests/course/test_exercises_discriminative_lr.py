@@ -2,32 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from labutils import build_feature_extractor, discriminative_lr_optimizer
 from labutils.course.exercises import discriminative_lr as check
 
-FALLING = [1e-3 / 3**k for k in range(6)]
-NAMES = ("decay_for_the_stem", "stem_first", "steps_to_half")
+NAMES = ("spreads_rates", "groups_parameters", "steps_to_half")
 
 
-@pytest.fixture(scope="module")
-def model():
-    return build_feature_extractor()
-
-
-@pytest.mark.parametrize(
-    "name, right",
-    [
-        ("decay_for_the_stem", 100 ** (1 / 5)),
-        ("decay_for_the_stem", 2.51),
-        ("steps_to_half", math.log(0.5) / math.log(1 - 1e-7)),
-        ("steps_to_half", 6.93e6),
-    ],
-)
-def test_right(name, right, told):
-    getattr(check, name)(right)
+@pytest.mark.parametrize("right", [math.log(0.5) / math.log(1 - 1e-7), 6.93e6])
+def test_right(right, told):
+    check.steps_to_half(right)
     assert told().startswith("Right. ")
 
 
@@ -48,46 +34,90 @@ def test_unanswered_and_nonsense(name, answer, begins, told):
 
 
 @pytest.mark.parametrize(
-    "name, wrong, hint",
+    "wrong, hint",
     [
-        ("decay_for_the_stem", 100 ** (1 / 6), "only five steps"),
-        ("decay_for_the_stem", 100, "in all"),
-        ("decay_for_the_stem", 20, "take a root"),
-        ("decay_for_the_stem", 100 / 6, "number of groups"),
-        ("decay_for_the_stem", 0.01 ** (1 / 5), "layer_decay"),
-        ("decay_for_the_stem", 3, "once for each step"),
-        ("steps_to_half", 6931, "1 − η · λ"),
-        ("steps_to_half", 693, "rate alone"),
-        ("steps_to_half", 5e6, "smaller together"),
-        ("steps_to_half", 1e7, "37 %"),
-        ("steps_to_half", 78, "logarithms"),
+        (6931, "1 − η · λ"),
+        (693, "rate alone"),
+        (5e6, "smaller together"),
+        (1e7, "37 %"),
+        (78, "logarithms"),
     ],
 )
-def test_each_misconception_has_its_hint(name, wrong, hint, told):
-    getattr(check, name)(wrong)
+def test_each_misconception_about_steps_has_its_hint(wrong, hint, told):
+    check.steps_to_half(wrong)
     said = told()
     assert said.startswith("Not yet. ") and hint in said
 
 
+def spread(of):
+    return lambda names, stem, head: dict(zip(names, of(len(names), stem, head), strict=True))
+
+
 @pytest.mark.parametrize(
-    "rates, hint",
+    "answer, words",
     [
-        ([*FALLING[:5], 1e-3], "Right. "),
-        (FALLING, "slowest of all"),
-        ([1e-3, *FALLING[4::-1]], "wrong way round"),
-        (FALLING[::-1], "usual order"),
-        ([1e-3] * 6, "Compare"),
+        (spread(lambda n, stem, head: np.geomspace(stem, head, n)), "Right. From the first to the last"),
+        (spread(lambda n, stem, head: [stem * (head / stem) ** (k / (n - 1)) for k in range(n)]), "Right. "),
+        (lambda names, stem, head: ..., "Not answered yet"),
+        (spread(lambda n, stem, head: np.geomspace(head, stem, n)), "the wrong way round"),
+        (spread(lambda n, stem, head: np.linspace(stem, head, n)), "evenly spaced"),
+        (
+            spread(lambda n, stem, head: stem * (head / stem) ** (np.arange(n) / n)),
+            "Counted from the stem up",
+        ),
+        (
+            spread(lambda n, stem, head: head * (stem / head) ** (np.arange(n)[::-1] / n)),
+            "Counted from the head down",
+        ),
+        (spread(lambda n, stem, head: head / 100 ** (np.arange(n)[::-1] / 5)), "With 3 groups the rates are"),
+        (lambda names, stem, head: {"head": head}, "a rate for each of group0"),
+        (
+            lambda names, stem, head: np.geomspace(stem, head, len(names)),
+            "Asked is a dictionary",
+        ),
     ],
 )
-def test_the_stem_learns_fast(model, rates, hint, told):
-    check.stem_first(discriminative_lr_optimizer(model, rates))
-    assert hint in told()
+def test_spreads_rates(answer, words, told):
+    check.spreads_rates(answer)
+    assert words in told()
 
 
-def test_rates_by_decay_and_plain_optimizers_are_told_apart(model, told):
-    check.stem_first(discriminative_lr_optimizer(model, 1e-3, 3.0))
-    assert "usual order" in told()
-    check.stem_first(torch.optim.AdamW(model.parameters(), 1e-3))
-    assert "no names" in told()
-    check.stem_first([*FALLING[:5], 1e-3])
-    assert "Give the optimizer" in told()
+def optimizer(chosen=lambda name, p: True, rate=lambda rates, name: rates[name], decays=lambda p: p.ndim > 1):
+    def answer(net, rates, amount):
+        groups = []
+        for name, group in net.named_children():
+            for decay in (True, False):
+                kept = [p for p in group.parameters() if decays(p) == decay and chosen(name, p)]
+                if kept:
+                    own = amount if decay else 0.0
+                    groups.append({"params": kept, "lr": rate(rates, name), "weight_decay": own})
+        return torch.optim.AdamW(groups)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (optimizer(), "Right. Every weight is in it once"),
+        (lambda net, rates, amount: ..., "Not answered yet"),
+        (
+            optimizer(rate=lambda rates, name: list(rates.values())[::-1][list(rates).index(name)]),
+            "reversed order",
+        ),
+        (optimizer(rate=lambda rates, name: 1e-3), "stem should learn at 3e-06, not at 0.001"),
+        (optimizer(lambda name, p: name != "head"), "The head was left out"),
+        (optimizer(lambda name, p: p.requires_grad), "The stem is frozen now and was left out"),
+        (optimizer(lambda name, p: name != "layer2"), "3 weights of layer2 are in no parameter group"),
+        (optimizer(decays=lambda p: True), "Norms and biases decay, too, for instance stem.1.weight"),
+        (optimizer(decays=lambda p: False), "should have the weight decay 0.05"),
+        (lambda net, rates, amount: rates, "Asked is the optimizer itself"),
+        (
+            lambda net, rates, amount: torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=amount),
+            "stem should learn at",
+        ),
+    ],
+)
+def test_groups_parameters(answer, words, told):
+    check.groups_parameters(answer)
+    assert words in told()

@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
-from labutils import build_feature_extractor, load
-from labutils.analysis.domain_distance import distance_from_pretraining
 from labutils.course.exercises import domain_gap as check
 
 FEATURES, PARTIAL = "feature extraction", "partial fine-tuning"
 FULL, SCRATCH = "full, discriminative rates", "from scratch"
-NAMES = ("worth_of_a_label", "negative_digits", "seeds_for_a_clear_lead")
+NAMES = ("worth_of_a_label", "measures_a_lead", "seeds_for_a_clear_lead")
 
 
 @pytest.fixture(autouse=True)
@@ -61,24 +60,41 @@ def test_worth_of_a_label(answer, part, told):
     assert part in told()
 
 
-@pytest.mark.slow
-def test_negative_digits(told):
-    digits = load("digits", image_size=64)
-    images = digits.images[digits.labelled(200, seed=0).train]
-    before, after = (
-        distance_from_pretraining(build_feature_extractor(), some)["distance"]
-        for some in (images, 255 - images)
-    )
-    for answer, part in [
-        (after.mean(), "Right. They are further now"),
-        (before.mean(), "white on black"),
-        (before.mean() - after.mean(), "That is the difference"),
-        (after.sum(), "the sum over the groups"),
-        (after, "Give one number"),
-        (17, "stays uint8"),
-    ]:
-        check.negative_digits(answer)
-        assert part in told()
+def lead(paired=True, factor=lambda n: t.ppf(0.975, n - 1), ddof=1, over=np.sqrt, sign=1, order=(0, 1, 2)):
+    """Mean and interval as the exercise asks for, or with one of the usual faults."""
+
+    def answer(ours, theirs):
+        n, differences = len(ours), sign * (ours - theirs)
+        spread = differences.std(ddof=ddof) if paired else np.sqrt(ours.var(ddof=1) + theirs.var(ddof=1))
+        mean, half = differences.mean(), factor(n) * spread / over(n)
+        found = mean, mean - half, mean + half
+        return [found[place] for place in order]
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer, part",
+    [
+        (lead(), "Right. The difference is taken within each seed"),
+        (lambda ours, theirs: ..., "Not answered yet"),
+        (lead(paired=False), "take the differences first"),
+        (lead(factor=lambda n: 1.96), "1.96 is for many seeds"),
+        (lead(factor=lambda n: t.ppf(0.975, n)), "t is taken with n - 1"),
+        (lead(factor=lambda n: t.ppf(0.95, n - 1)), "2.5 % on either side"),
+        (lead(factor=lambda n: 1), "one standard error"),
+        (lead(factor=lambda n: 7), "Half the width of the interval is"),
+        (lead(ddof=0), "std(ddof=1) in NumPy"),
+        (lead(over=lambda n: 1), "the spread of single seeds"),
+        (lead(sign=-1), "wrong sign"),
+        (lead(order=(1, 0, 2)), "The mean lead of these 5 seeds"),
+        (lead(order=(0, 0, 2)), "as far up from the mean as down"),
+        (lambda ours, theirs: 0.02, "cannot be used as asked"),
+    ],
+)
+def test_measures_a_lead(answer, part, told):
+    check.measures_a_lead(answer)
+    assert part in told()
 
 
 @pytest.mark.parametrize(

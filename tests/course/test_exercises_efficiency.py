@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from torch.nn.functional import cross_entropy
 
-from labutils import Settings, build_feature_extractor
+from labutils import build_feature_extractor
 from labutils.analysis.training_memory import largest_batch
 from labutils.course.exercises import efficiency as check
 
@@ -41,7 +42,7 @@ def test_the_number_of_parameters_is_that_of_the_network():
 def test_open_and_nonsense(answer, begins, told):
     check.bytes_of_training(answer)
     assert told().startswith(begins)
-    check.settings_for_a_large_batch(answer)
+    check.accumulates(answer)
     assert told().startswith(begins)
     check.batch_that_fits(answer, COSTS)
     assert told().startswith(begins)
@@ -63,18 +64,47 @@ def test_bytes(answer, part, told):
     assert part in told()
 
 
+def step(weigh=lambda part, whole: len(part) / len(whole), clear="before", steps="at the end", size=None):
+    """One step in parts, or with one of the usual faults."""
+
+    def answer(net, optimizer, pictures, labels, at_most):
+        if clear == "before":
+            optimizer.zero_grad()
+        for x, y in zip(pictures.split(size or at_most), labels.split(size or at_most), strict=True):
+            if clear == "for each part":
+                optimizer.zero_grad()
+            (cross_entropy(net(x), y) * weigh(y, labels)).backward()
+            if steps == "for each part":
+                optimizer.step()
+        if steps == "at the end":
+            optimizer.step()
+
+    return answer
+
+
 @pytest.mark.parametrize(
-    "batch_size, accumulate, part",
+    "answer, part",
     [
-        (256, 8, "Right. "),
-        (32, 8, "of the whole step"),
-        (256, 32, "not their size"),
-        (256, 4, "how many parts"),
-        (64, 2, "A step of 256"),
+        (step(), "Right. Each part weighs"),
+        (step(size=5), "Right. Each part weighs"),
+        (lambda *all: ..., "Not answered yet"),
+        (step(size=22), "22 pictures went through at once where only 8 fit"),
+        (step(weigh=lambda part, whole: 1 / 3), "a mean of their means"),
+        (step(weigh=lambda part, whole: 1), "as many times too long"),
+        (step(clear="never"), "gradients of an earlier step"),
+        (step(clear="for each part"), "Only the last part"),
+        (step(clear="for each part", steps="for each part"), "A step was taken after each part"),
+        (
+            step(clear="for each part", steps="for each part", weigh=lambda part, whole: 1),
+            "A step was taken after each part",
+        ),
+        (step(steps="never"), "No step was taken"),
+        (step(weigh=lambda part, whole: 5), "are not those of one step"),
+        (lambda net, optimizer, pictures, labels: None, "The function stops with TypeError"),
     ],
 )
-def test_large_batch(batch_size, accumulate, part, told):
-    check.settings_for_a_large_batch(Settings(batch_size=batch_size, accumulate=accumulate))
+def test_accumulates(answer, part, told):
+    check.accumulates(answer)
     assert part in told()
 
 

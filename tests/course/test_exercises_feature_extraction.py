@@ -1,43 +1,19 @@
 """The checks of notebook 02: right answers pass, each misconception gets its own hint, nonsense breaks nothing."""
 
-import copy
-
 import pytest
+import torch
 from torch import nn
 
-from labutils import build_feature_extractor
 from labutils.course.exercises import feature_extraction as check
-from labutils.course.exercises.verdict import verdict
+from labutils.course.exercises.verdict import verdict, verdict_on_code
 
 
-@pytest.fixture(scope="module")
-def plain():
-    model = build_feature_extractor("mobilenet_v3_small", pretrained=False, dropout=0.1)
-    return nn.Sequential(*copy.deepcopy(model)).requires_grad_(False)
-
-
-def norms_frozen(net: nn.Module) -> nn.Module:
-    net = copy.deepcopy(net).train()
-    for layer in net.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.eval()
-    return net
-
-
-@pytest.mark.parametrize(
-    "name, right",
-    [
-        ("trained_parameters", 1280 * 12 + 12),
-        ("switches_for_a_cache", {"eval", "no_grad"}),
-        ("switches_for_a_cache", ["no_grad", "eval"]),
-    ],
-)
-def test_right(name, right, told):
-    getattr(check, name)(right)
+def test_right(told):
+    check.trained_parameters(1280 * 12 + 12)
     assert told().startswith("Right. ")
 
 
-@pytest.mark.parametrize("name", ["trained_parameters", "stands_still", "switches_for_a_cache"])
+@pytest.mark.parametrize("name", ["trained_parameters", "freezes", "keeps_features"])
 @pytest.mark.parametrize(
     "answer, begins",
     [
@@ -67,40 +43,144 @@ def test_misconceptions_about_parameters(answer, hint, told):
     assert hint in told()
 
 
+def freeze(net, trained):
+    for name, group in net.named_children():
+        group.requires_grad_(name in trained)
+        group.train(name in trained)
+
+
+def only_weights(net, trained):
+    for name, group in net.named_children():
+        group.requires_grad_(name in trained)
+
+
+def train_last(net, trained):
+    freeze(net, trained)
+    net.train()
+
+
+def only_outer_layers(net, trained):
+    only_weights(net, trained)
+    for name, group in net.named_children():
+        if name not in trained:
+            group.training = False
+
+
+def all_but_the_first(net, trained):
+    freeze(net, trained)
+    net.stem.train()
+
+
+def wholly_in_evaluation(net, trained):
+    only_weights(net, trained)
+    net.eval()
+
+
+def never_thaws(net, trained):
+    for name, group in net.named_children():
+        if name not in trained:
+            group.requires_grad_(False).eval()
+
+
+def head_left_out(net, trained):
+    freeze(net, trained)
+    net.head.requires_grad_(False)
+
+
+def norms_only(net, trained):
+    only_weights(net, trained)
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+
+
 @pytest.mark.parametrize(
-    "answer, hint",
+    "answer, words",
     [
-        ({"eval", "inference_mode"}, "refuses"),
-        ({"eval"}, "whole graph"),
-        ({"no_grad"}, "Dropout"),
-        ({"inference_mode"}, "Dropout"),
-        ({"train"}, "a set of names"),
+        (freeze, "Right. What is frozen"),
+        (lambda net, trained: ..., "Not answered yet"),
+        (lambda net, trained: None, "weights of stem still ask for a gradient"),
+        (lambda net, trained: net.requires_grad_(False), "layer4 should learn"),
+        (only_weights, "every layer is in training mode"),
+        (train_last, "a train() after it has undone it"),
+        (only_outer_layers, "BatchNorm buffers still drift in layer1, layer2, layer3, stem"),
+        (all_but_the_first, "BatchNorm buffers still drift in stem"),
+        (wholly_in_evaluation, "the trained groups are in evaluation mode, too"),
+        (norms_only, "the trained groups are in evaluation mode, too"),
+        (never_thaws, "thaw what was frozen before"),
+        (head_left_out, "head should learn"),
     ],
 )
-def test_misconceptions_about_switches(answer, hint, told):
-    check.switches_for_a_cache(answer)
-    assert hint in told()
+def test_freezes(answer, words, told):
+    check.freezes(answer)
+    assert words in told()
 
 
-def test_a_network_that_stands_still(plain, told):
-    net = norms_frozen(plain)
-    check.stands_still(net)
-    assert told().startswith("Right. ")
-    assert net.training, "the check leaves the answer as it was"
+def keep(mode="eval", context=torch.no_grad, depth=-1, labels="of the batch"):
+    def answer(net, loader):
+        getattr(net, mode)()
+        with context():
+            pairs = [(net[:depth](x), y) for x, y in loader]
+            features = torch.cat([features for features, _ in pairs])
+        if labels == "of the batch":
+            return features, torch.cat([y for _, y in pairs])
+        if labels == "of the data set":
+            return features, loader.dataset.tensors[1]
+        return features, torch.cat([y for _, y in loader])
+
+    return answer
 
 
-def test_misconceptions_about_standing_still(plain, told):
-    first_only = copy.deepcopy(plain).train()
-    next(layer for layer in first_only.modules() if isinstance(layer, nn.BatchNorm2d)).eval()
-    cases = {
-        "requires_grad_": norms_frozen(plain).requires_grad_(True),
-        "undone": norms_frozen(plain).train(),
-        "layers inside": first_only,
-        "evaluation mode": copy.deepcopy(plain).eval(),
-    }
-    for hint, net in cases.items():
-        check.stands_still(net)
-        assert hint in told(), hint
+def last_batch(net, loader):
+    return [(part[-10:]) for part in keep()(net, loader)]
+
+
+def dropout_alone(net, loader):
+    net.eval()
+    net.layer4[-1].train()
+    with torch.no_grad():
+        pairs = [(net[:-1](x), y) for x, y in loader]
+    return [torch.cat(part) for part in zip(*pairs, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (keep(), "Right. The same features"),
+        (lambda net, loader: ..., "Not answered yet"),
+        (keep(labels="of the data set"), "the labels belong to other pictures"),
+        (keep(labels="in a second pass"), "the labels belong to other pictures"),
+        (keep(mode="train"), "it ran in training mode"),
+        (keep(context=torch.enable_grad), "the graph behind them is kept"),
+        (keep(context=torch.inference_mode), "refuses inference tensors"),
+        (keep(depth=6), "outputs of the head"),
+        (dropout_alone, "was dropout on?"),
+        (last_batch, "24 pictures should give"),
+        (lambda net, loader: 3, "cannot be used as asked"),
+    ],
+)
+def test_keeps_features(answer, words, told):
+    check.keeps_features(answer)
+    assert words in told()
+
+
+def test_an_error_is_named_with_its_line(told):
+    def broken(x):
+        y = x + 1
+        return y.nothing
+
+    verdict_on_code(broken, lambda f: f(1), "")
+    assert told().startswith("Not yet. The function stops in its line 3 with AttributeError: 'int'")
+
+
+def test_a_trial_leaves_the_random_numbers_alone(told):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    seen = []
+    for _ in range(2):
+        verdict_on_code(lambda: torch.rand(3), lambda f: seen.append(f()), "")
+    assert torch.equal(torch.rand(3), expected) and torch.equal(*seen)
 
 
 def test_a_check_whose_pattern_cannot_read_the_answer_does_not_crash(told):

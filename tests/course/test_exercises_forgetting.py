@@ -1,33 +1,38 @@
 """Exercises of notebook 08: the right answer, each misconception with its own hint, nonsense without a crash."""
 
-import copy
-
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from forgetting_helpers import moved
 
 from labutils.course.exercises import forgetting as check
-from labutils.training.extra_loss import body
+from labutils.forgetting import EWC, Anchor, forgetting
+
+
+def fall(best=lambda R, j: R[j:, j].max(), sign=1, over=lambda falls: np.mean(falls[:-1])):
+    return lambda R: over([sign * (best(R, j) - R[-1, j]) for j in range(len(R))])
 
 
 @pytest.mark.parametrize(
     "answer, hint",
     [
-        ((-0.15, 0.2), "Right. Forgetting is the larger fall"),
-        ([-0.15, 0.2], "Right."),
+        (forgetting, "Right. Each earlier task falls"),
+        (fall(), "Right."),
         (..., "Not answered yet"),
-        ((0.15, 0.2), "a loss is negative"),
-        ((-0.15, 0.15), "counts the fall from the diagonal twice"),
-        ((-0.1, 0.2), "had no time to be forgotten"),
-        (0.2, "Give two numbers as a pair"),
-        ((1, 2), "Look at the columns"),
-        ("ten", "Give two numbers as a pair"),
-        (("a", "b"), "Look at the columns"),
+        (lambda R: ..., "Not answered yet"),
+        (fall(sign=-1), "counts a loss as positive"),
+        (fall(best=lambda R, j: R[j, j]), "the fall from the diagonal"),
+        (fall(best=lambda R, j: R[j, j], sign=-1), "That is backward transfer"),
+        (fall(over=np.mean), "averages over all tasks"),
+        (fall(over=np.sum), "That is a sum"),
+        (fall(best=lambda R, j: R[:, j].max()), "when a probe stood in"),
+        (fall(best=lambda R, j: 0.99), "For one matrix of 3 tasks it gives"),
+        (lambda R: R, "cannot be used as asked"),
+        ("ten", "Give the function itself"),
     ],
 )
-def test_numbers_by_hand(answer, hint, told):
-    check.numbers_by_hand(answer)
+def test_measures_forgetting(answer, hint, told):
+    check.measures_forgetting(answer)
     assert hint in told()
 
 
@@ -68,46 +73,54 @@ def test_best_keeper(answer, hint, table, told):
     assert hint in told()
 
 
-@pytest.fixture
-def springs(tiny_net):
-    before = tiny_net()
-    after = moved(copy.deepcopy(before))
-    importance = {
-        name: torch.rand(p.shape, generator=torch.Generator().manual_seed(3))
-        for name, p in body(before).items()
-    }
-    far = {name: (p - body(before)[name]).detach() for name, p in body(after).items()}
-    return before, after, importance, far
+def pull(
+    half=0.5, power=2, weighed=True, head=False, from_zero=False, with_strength=True, give=lambda term: term
+):
+    """What EWC adds, or that with one of the usual faults."""
+
+    def answer(net, start, importance, strength):
+        term = 0
+        for name, weight in net.named_parameters():
+            if head or not name.startswith("head"):
+                moved = (weight if from_zero else weight - start[name]).abs() ** power
+                term = term + (moved * importance[name] if weighed else moved).sum()
+        return give(half * (strength if with_strength else 1) * term)
+
+    return answer
 
 
-def test_penalty(springs, told):
-    before, after, importance, far = springs
-    weighed = sum(float((importance[n] * d.square()).sum()) for n, d in far.items())
-    alike = sum(float(d.square().sum()) for d in far.values())
-    lengths = sum(float((importance[n] * d.abs()).sum()) for n, d in far.items())
-    for answer, hint in (
-        (0.5 * weighed, "Right. A spring on each weight"),
-        (torch.tensor(0.5 * weighed), "Right."),
-        (weighed, "The ½ is missing"),
-        (alike, "which is L2-SP"),
-        (0.5 * alike, "which is L2-SP"),
-        (lengths, "The distance is squared"),
-        (-1.0, "cannot be negative"),
-        (1e9, "Go through the names"),
-        ("much", "Go through the names"),
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (pull(), "Right. A spring on each shared weight"),
         (..., "Not answered yet"),
-    ):
-        check.penalty(answer, before, after, importance)
-        assert hint in told(), answer
+        (lambda *all: ..., "Not answered yet"),
+        (pull(half=1), "The ½ is missing"),
+        (pull(head=True), "The head is pulled, too"),
+        (pull(weighed=False), "which is L2-SP"),
+        (pull(weighed=False, half=1), "which is L2-SP"),
+        (pull(from_zero=True), "which is weight decay"),
+        (pull(power=1), "The distance is squared"),
+        (pull(with_strength=False), "The strength is not in it"),
+        (pull(half=-0.5), "must be positive"),
+        (pull(half=7), "It gives"),
+        (pull(give=lambda term: term.item()), "no gradient comes from it"),
+        (pull(give=lambda term: term.detach()), "no gradient comes from it"),
+        (lambda net, start, importance, strength: "much", "cannot be used as asked"),
+    ],
+)
+def test_pulls_back(answer, hint, told):
+    check.pulls_back(answer)
+    assert hint in told()
 
 
-def test_penalty_is_what_ewc_adds(springs, tiny_domain, told):
-    from forgetting_helpers import entered, thawed
+def test_the_pull_is_what_ewc_adds(told):
+    def with_the_lab(net, start, importance, strength):
+        shared = {n: w for n, w in start.items() if not n.startswith("head")}
+        ewc = EWC(Anchor(shared, {n: importance[n] for n in shared}), strength)
+        ewc._terms = [(w, start[n], importance[n]) for n, w in net.named_parameters() if n in shared]
+        ewc._zero = torch.zeros(())
+        return ewc.loss(torch.zeros(2), torch.zeros(2, 16))
 
-    from labutils.forgetting import EWC, Anchor
-
-    before, after, importance, _ = springs
-    pull = EWC(Anchor({n: p.detach().clone() for n, p in body(before).items()}, importance), 1.0)
-    entered(pull, thawed(after), tiny_domain)
-    check.penalty(pull.loss(tiny_domain.train[:2], torch.zeros(2, 16)).item(), before, after, importance)
+    check.pulls_back(with_the_lab)
     assert "Right." in told()

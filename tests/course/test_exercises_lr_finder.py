@@ -1,47 +1,31 @@
 """The checks of notebook 06: right answers pass, each misconception gets its own hint, nonsense breaks nothing."""
 
+import copy
+import math
+from itertools import cycle
+
 import numpy as np
-import pandas as pd
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
-from labutils import RangeTest
 from labutils.course.exercises import lr_finder as check
-from labutils.training.range_test import HELD_OUT
-
-NAMES = ("factor_of_a_step", "rate_for_textures", "better_rate")
-CURVE = pd.DataFrame({"rate": np.geomspace(1e-6, 1, 20), "loss": 2.0, "smoothed": 2.0})
-TEXTURES = RangeTest(
-    CURVE, {HELD_OUT: 1e-3, "steepest": 4e-4, "valley": 3e-4, "minimum/10": 2e-2}, None, "made up"
-)
-DIGITS = RangeTest(CURVE, {HELD_OUT: 5e-3, "valley": 1.2e-3}, None, "made up")
 
 
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
-    """What the checks compute by training stands still here: 1.2e-3 gives 75 %, 1e-2 82 %, both ends are bad."""
-    monkeypatch.setattr(check, "_textures", lambda: TEXTURES)
-    monkeypatch.setattr(check, "_digits_test", lambda: DIGITS)
+    """What the check computes by training stands still here: 1.2e-3 gives 75 %, 1e-2 82 %, both ends are bad."""
     monkeypatch.setattr(check, "_digits", lambda: (1.2e-3, 0.75))
     monkeypatch.setattr(
         check, "_accuracy", lambda rate: 0.5 if rate < 1e-3 or rate > 1 else 0.82 if rate > 5e-3 else 0.76
     )
 
 
-@pytest.mark.parametrize(
-    "name, right",
-    [
-        ("factor_of_a_step", 10**0.5),
-        ("factor_of_a_step", 3.16),
-        ("rate_for_textures", 1e-3),
-        ("better_rate", 1e-2),
-    ],
-)
-def test_right(name, right, told):
-    getattr(check, name)(right)
+def test_better_rate_right(told):
+    check.better_rate(1e-2)
     assert told().startswith("Right. ")
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "answer, begins",
     [
@@ -52,37 +36,124 @@ def test_right(name, right, told):
         ([], "Not yet. "),
     ],
 )
-def test_unanswered_and_nonsense(name, answer, begins, told):
-    getattr(check, name)(answer)
+def test_better_rate_unanswered_and_nonsense(answer, begins, told):
+    check.better_rate(answer)
     assert told().startswith(begins)
 
 
 @pytest.mark.parametrize(
-    "name, wrong, hint",
+    "wrong, hint",
     [
-        ("factor_of_a_step", 1e7 ** (1 / 15), "only fourteen steps"),
-        ("factor_of_a_step", 1e7, "first rate to the last one"),
-        ("factor_of_a_step", 1e7 / 14, "take a root"),
-        ("factor_of_a_step", 1e7 / 15, "take a root"),
-        ("factor_of_a_step", 10 / 14, "spaced evenly"),
-        ("factor_of_a_step", 10**-0.5, "the rate rises"),
-        ("factor_of_a_step", 2.0, "must give 10⁷"),
-        ("rate_for_textures", 4e-4, "falls fastest"),
-        ("rate_for_textures", 3e-4, "middle of the fall"),
-        ("rate_for_textures", 2e-2, "lowest loss"),
-        ("rate_for_textures", 5e-3, "for the digits"),
-        ("rate_for_textures", TEXTURES, "whole test"),
-        ("rate_for_textures", 1.0, "default settings"),
-        ("better_rate", 1e-4, "Go up"),
-        ("better_rate", 10.0, "too high"),
-        ("better_rate", 2e-3, "three times as much"),
-        ("better_rate", 0, "a number above 0"),
+        (1e-4, "Go up"),
+        (10.0, "too high"),
+        (2e-3, "three times as much"),
+        (0, "a number above 0"),
     ],
 )
-def test_each_misconception_has_its_hint(name, wrong, hint, told):
-    getattr(check, name)(wrong)
+def test_each_misconception_about_a_rate_has_its_hint(wrong, hint, told):
+    check.better_rate(wrong)
     said = told()
     assert said.startswith("Not yet. ") and hint in said
+
+
+def home_made(**fault):
+    """A range test as the exercise asks for, or with one of the usual faults."""
+
+    def range_test(net, batches, lowest, highest, steps):
+        net = net if "on the network itself" in fault else copy.deepcopy(net)
+        spaced = fault.get("spaced", np.geomspace)
+        rates = spaced(lowest, highest, steps)
+        if "one step too many" in fault:
+            rates = lowest * (highest / lowest) ** (np.arange(steps) / steps)
+        optimizer = torch.optim.SGD(net.parameters(), lr=lowest, momentum=fault.get("momentum", 0))
+        losses = []
+        for rate, (x, y) in zip(
+            rates, batches if "each batch once" in fault else cycle(batches), strict=False
+        ):
+            if "rate not set" not in fault:
+                optimizer.param_groups[0]["lr"] = rate
+            loss = cross_entropy(net(x), y)
+            if "gradients kept" not in fault:
+                optimizer.zero_grad()
+            loss.backward()
+            if "no step" not in fault:
+                optimizer.step()
+            losses.append(cross_entropy(net(x), y) if "read after" in fault else loss.detach())
+        return rates, losses
+
+    return range_test
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (home_made(), "Right. "),
+        (..., "Not answered yet"),
+        (lambda *all: ..., "Not answered yet: put your lines"),
+        (3, "Give the function itself"),
+        (home_made(**{"on the network itself": True}), "copy.deepcopy(net)"),
+        (home_made(**{"each batch once": True}), "stops after 3 of 9 steps"),
+        (home_made(spaced=np.linspace), "evenly spaced"),
+        (home_made(**{"one step too many": True}), "only n - 1 steps"),
+        (home_made(**{"read after": True}), "read the loss before the step"),
+        (home_made(**{"gradients kept": True}), "backward() adds"),
+        (home_made(**{"rate not set": True}), "set the lr of the optimizer's param_groups"),
+        (home_made(**{"no step": True}), "No step is taken"),
+        (home_made(momentum=0.9), "The losses differ from ours"),
+        (
+            lambda net, batches, lowest, highest, steps: ([1.0] * steps, [1.0] * steps),
+            "The rates should rise",
+        ),
+        (lambda net, batches, lowest, highest, steps: ([1.0], [1.0]), "it gives 1 rates"),
+        (lambda net, batches, lowest, highest, steps: None, "cannot be used as asked: TypeError"),
+        (lambda net, batches: None, "The function stops with TypeError"),
+    ],
+)
+def test_writes_a_range_test(answer, words, told):
+    check.writes_a_range_test(answer)
+    assert words in told()
+
+
+def steepest(rates, losses):
+    finite = np.isfinite(losses)
+    usable = len(losses) if finite.all() else finite.argmin()
+    return rates[np.gradient(losses[:usable], np.log(rates[:usable])).argmin()]
+
+
+def over_log(pick, give=lambda rates, slope, at: rates[at]):
+    def answer(rates, losses):
+        slope = np.gradient(losses, np.log(rates))
+        return give(rates, slope, pick(slope))
+
+    return answer
+
+
+def without_nan(rates, losses):
+    kept = ~np.isnan(losses)
+    with np.errstate(invalid="ignore"):
+        return rates[kept][np.gradient(losses[kept], np.log(rates[kept])).argmin()]
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (steepest, "Right. "),
+        (lambda rates, losses: rates[np.diff(losses[np.isfinite(losses)]).argmin() + 1], "Right. "),
+        (lambda rates, losses: ..., "Not answered yet"),
+        (over_log(np.argmin), "With a last loss that is nan"),
+        (without_nan, "With a last loss that is inf"),
+        (over_log(np.argmax), "a fall is a negative slope"),
+        (over_log(np.argmin, lambda rates, slope, at: at), "the number of the step"),
+        (over_log(np.argmin, lambda rates, slope, at: slope[at]), "the slope itself"),
+        (lambda rates, losses: rates[np.gradient(losses, rates).argmin()], "per unit of rate"),
+        (lambda rates, losses: rates[losses.argmin()], "where the loss is lowest"),
+        (lambda rates, losses: 0.1, "falls fastest at 1.0e-03 it answers 1.0e-01"),
+        (lambda rates, losses: math.log(-1), "The function stops in its line 1 with ValueError"),
+    ],
+)
+def test_finds_the_steepest_fall(answer, words, told):
+    check.finds_the_steepest_fall(answer)
+    assert words in told()
 
 
 @pytest.mark.slow
@@ -91,4 +162,3 @@ def test_the_truth_is_trained(monkeypatch, own_data_folder):
     monkeypatch.setenv("LAB_DATA", str(own_data_folder))
     rate, accuracy = check._digits.__wrapped__()
     assert 1e-4 < rate < 1e-2 and accuracy > 0.6
-    assert 1e-4 < check._textures.__wrapped__().suggestion < 1e-2

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from labutils import build_feature_extractor, partial_finetune
 from labutils.analysis.agreement_with_original import Agreement
 from labutils.course.exercises import progressive_unfreezing as check
 
-NAMES = ["rate_of_a_group", "longer_last_stage", "on_the_way_back"]
+NAMES = ["enters_a_stage", "longer_last_stage", "on_the_way_back"]
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def with_epochs(plan, *epochs):
 
 
 def test_right(plan, told):
-    answers = (1e-2 / 27 / 81, with_epochs(plan, 3, 3, 3, 6), [1.0, 0.7, 0.3])
+    answers = (enter(), with_epochs(plan, 3, 3, 3, 6), [1.0, 0.7, 0.3])
     for name, answer in zip(NAMES, answers, strict=True):
         getattr(check, name)(answer)
         assert told().startswith("Right. "), name
@@ -43,20 +44,59 @@ def test_nonsense_gets_the_general_hint(name, answer, told):
     assert told().startswith("Not yet. ")
 
 
+def enter(trained_only=True, rate=lambda lr, factor: lr * factor, clear=True, also=()):
+    """As the exercise asks for, or with one of the usual faults."""
+
+    def answer(net, optimizer, trained, factor):
+        for name, group in net.named_children():
+            learns = name in trained and name not in also
+            if learns or trained_only:
+                group.requires_grad_(learns)
+            if not learns and clear:
+                group.zero_grad()
+        for group in optimizer.param_groups:
+            group["lr"] = rate(group["lr"], factor)
+
+    return answer
+
+
+def new_optimizer(net, optimizer, trained, factor):
+    before = [group["lr"] for group in optimizer.param_groups]
+    enter()(net, optimizer, trained, factor)
+    for group, rate in zip(optimizer.param_groups, before, strict=True):
+        group["lr"] = rate
+    optimizer = torch.optim.AdamW(net.parameters(), lr=before[0] * factor)
+
+
+def adds_a_group(net, optimizer, trained, factor):
+    enter()(net, optimizer, trained, factor)
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
+
+
+def zeros_instead_of_none(net, optimizer, trained, factor):
+    enter(clear=False)(net, optimizer, trained, factor)
+    optimizer.zero_grad(set_to_none=False)
+
+
 @pytest.mark.parametrize(
-    "answer, hint",
+    "answer, words",
     [
-        (1e-2 / 27, "rate of the head in this stage"),
-        (1e-2 / 81, "at the rate of the first stage"),
-        (1e-2 / 27 / 243, "too many"),
-        (1e-2 / 27 / 27, "is missing"),
-        (1e-2 * 3, "Higher than the head"),
-        (1e-9, "Start at 0.01"),
+        (enter(), "Right. The optimizer goes on"),
+        (lambda net, optimizer, trained, factor: ..., "Not answered yet"),
+        (new_optimizer, "Was a new optimizer made?"),
+        (adds_a_group, "nothing is to be added"),
+        (enter(rate=lambda lr, factor: 1e-3), "All groups have one rate now"),
+        (enter(rate=lambda lr, factor: lr / factor), "The rates rise"),
+        (enter(rate=lambda lr, factor: lr - 5e-4), "In stage 1 the rates should be"),
+        (enter(trained_only=False), "asks for a gradient"),
+        (enter(also=("head",)), "The head must always learn"),
+        (enter(clear=False), "the gradients of the stage before are still there"),
+        (zeros_instead_of_none, "Set them to None"),
     ],
 )
-def test_hints_about_a_rate(answer, hint, told):
-    check.rate_of_a_group(answer)
-    assert hint in told()
+def test_enters_a_stage(answer, words, told):
+    check.enters_a_stage(answer)
+    assert words in told()
 
 
 def test_hints_about_a_longer_stage(plan, told):

@@ -7,7 +7,7 @@ from labutils import build_feature_extractor, load
 from labutils.analysis.features import group_features
 from labutils.course.exercises import theory as check
 
-NAMES = ("first_to_see_the_picture", "partly_trained", "unseen_by_cka")
+NAMES = ("sizes_a_field", "partly_trained", "unseen_by_cka")
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +33,40 @@ def test_open_and_nonsense(name, answer, begins, told):
     assert told().startswith(begins)
 
 
+def field(start=1, add=lambda kernel: kernel - 1, jumps="before", order=1):
+    def answer(layers):
+        size, jump = start, 1
+        for kernel, stride in layers[::order]:
+            if jumps == "own":
+                jump *= stride
+            size += add(kernel) * (1 if jumps == "none" else jump)
+            if jumps == "before":
+                jump *= stride
+        return size
+
+    return answer
+
+
 @pytest.mark.parametrize(
     "answer, part",
     [
-        ("layer2", "Right. A unit of layer2 sees 67 pixels"),
-        (" Layer2 ", "Right. "),
-        ("layer1", "less than 64 pixels"),
-        ("layer3", "an earlier group's do so already"),
-        ("layer4", "averages over the picture"),
-        ("head", "only reads features"),
-        ("layer9", "one of stem, layer1"),
+        (field(), "Right. Each layer adds"),
+        (lambda layers: ..., "Not answered yet"),
+        (field(start=0), "without a layer a unit sees 1"),
+        (field(jumps="none"), "Strides play no part"),
+        (field(jumps="own"), "own stride does not widen"),
+        (field(start=0, add=lambda kernel: kernel, jumps="none"), "size less one"),
+        (field(order=-1), "Begin at the picture"),
+        (
+            lambda layers: 7,
+            "For 3 × 3 with stride 1 it gives 7 pixels; the gradient of such a network reaches 3",
+        ),
+        (lambda layers: 3, "3 × 3 with stride 2 then 5 × 5 with stride 1 then"),
+        (lambda layers: "seven", "cannot be used as asked"),
     ],
 )
-def test_first_to_see_the_picture(answer, part, told):
-    check.first_to_see_the_picture(answer)
+def test_sizes_a_field(answer, part, told):
+    check.sizes_a_field(answer)
     assert part in told()
 
 

@@ -177,7 +177,7 @@ def test_unknown_names_are_refused_unless_no_picture_has_them():
         domain.match(("a", "b", "a"))
 
 
-# ---- what a reader is told
+# ---- what a reader is shown
 
 
 def test_the_summary_does_not_flatter(top):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from labutils.data import DataError, decoding, folder
 from labutils.data.decoding import Preparation, scale_of
-from labutils.data.tree import endings
+from labutils.data.layouts.tree import endings
 
 
 @pytest.fixture

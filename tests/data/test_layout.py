@@ -8,7 +8,7 @@ from picture_folders import fill, noise
 
 from labutils import evaluate, fit, lr_finder
 from labutils.data import DataError, folder
-from labutils.data.layout import part_of
+from labutils.data.layouts.parts import part_of
 
 
 @pytest.fixture
@@ -169,6 +169,80 @@ def test_unlabelled_pictures_beside_classes_are_no_class(top):
     fill(top / "a", top / "b", top / "unlabelled", top / "pred")
     domain, said = opened(top)
     assert domain.classes == ("a", "b") and "unlabelled/ (4 pictures)" in said and "pred/" in said
+
+
+def fill_masks(*places, of, ending="_mask"):
+    """A black and white picture for each picture in the folder ``of``, named after it."""
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        for file in sorted(of.glob("*.png")):
+            noise((40, 40)).convert("1").save(place / f"{file.stem}{ending}.png")
+
+
+@pytest.mark.parametrize("name", ["masks", "mask", "Lung Masks", "segmentations", "ground_truth", "labels"])
+@pytest.mark.parametrize("inside", ["images", "Images", "img", ""])
+def test_masks_beside_the_pictures_of_a_class_are_left_out_and_named(top, name, inside):
+    for kind in ("COVID", "Normal"):
+        fill(top / kind / inside)
+        fill_masks(top / kind / name, of=top / kind / inside, ending="")
+    domain, said = opened(top)
+    assert domain.classes == ("COVID", "Normal") and len(domain.labels) == 8
+    assert f"COVID/{name}/, Normal/{name}/ (8 pictures)" in said and "masks or annotations" in said
+    assert not any(name in file for file in domain.files)
+
+
+def test_masks_above_and_below_parts_and_classes_are_left_out(top):
+    for part in ("train", "test"):
+        fill(top / "images" / part / "cat", top / "images" / part / "dog", count=5)
+        for kind in ("cat", "dog"):
+            fill_masks(top / "annotations" / part / kind, of=top / "images" / part / kind)
+    domain, said = opened(top)
+    assert (
+        domain.classes == ("cat", "dog") and len(domain.labels) == 20 and "annotations/ (20 pictures)" in said
+    )
+
+
+def test_masks_among_classes_are_left_out_if_they_are_named_after_their_pictures(top):
+    fill(top / "cat", top / "dog")
+    for number, file in enumerate(sorted(top.glob("*/*.png"))):
+        file.rename(file.with_name(f"IMG{number}.png"))
+    for kind in ("cat", "dog"):
+        fill_masks(top / "masks", of=top / kind)
+    domain, said = opened(top)
+    assert domain.classes == ("cat", "dog") and "masks/ (8 pictures)" in said
+    fill(top / "carnival masks")
+    (top / "carnival masks").rename(top / "Masks")
+    assert opened(top)[0].classes == ("Masks", "cat", "dog"), "0.png to 3.png are no masks of IMG0 to IMG7"
+
+
+@pytest.mark.parametrize(
+    "names", [("mask", "no_mask"), ("incorrect", "mask", "no_mask"), ("label", "no label")]
+)
+def test_what_people_wear_is_a_class(top, names):
+    fill(*(top / name for name in names))
+    domain, said = opened(top)
+    assert domain.classes == names and said == ""
+
+
+def test_files_of_masks_among_the_pictures_are_left_out(top):
+    fill(top / "benign", top / "malignant")
+    for kind in ("benign", "malignant"):
+        fill_masks(top / kind, of=top / kind)
+    noise().save(top / "benign" / "death mask.png")
+    domain, said = opened(top)
+    assert len(domain.labels) == 9 and "0_mask.png and the like in benign/" in said and "(8 pictures)" in said
+
+
+def test_images_and_masks_alone_are_no_classes(top):
+    fill(top / "images")
+    fill_masks(top / "masks", of=top / "images", ending="")
+    with pytest.raises(DataError, match="(?s)single class, 'images'.*masks/ .4 pictures.*labels="):
+        folder(top, 32)
+
+
+def test_masks_are_classes_on_request(top):
+    fill(top / "images", top / "masks")
+    assert opened(top, parts=False)[0].classes == ("images", "masks")
 
 
 def test_labelled_and_unlabelled_bottles_are_classes(top):

@@ -149,7 +149,7 @@ def test_foreign_and_broken_files(tmp_path):
     broken.write_bytes(foreign.read_bytes()[:20])
     with pytest.raises(ValueError, match="not written by labutils.save"):
         open_classifier(foreign)
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    with pytest.raises(ValueError, match="not a complete safetensors file"):
         open_classifier(broken)
     with pytest.raises(FileNotFoundError, match="save\\(model, domain, path\\)"):
         open_classifier(tmp_path / "none")
@@ -184,3 +184,12 @@ def test_a_failed_save_leaves_the_older_file(classifier, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left.*Free some disk space"):
         save_classifier(classifier, path)
     assert path.read_bytes() == old
+
+
+def test_programs_that_import_the_earlier_names_still_run(trained, tiny_domain, tmp_path):
+    from labutils import export
+
+    again = export.load_weights(
+        export.save_weights(export.pack(trained, tiny_domain), tmp_path / "a.safetensors")
+    )
+    assert again.classes == tiny_domain.classes

@@ -1,4 +1,4 @@
-"""Pictures unlike all training pictures are told, those like them are not."""
+"""Pictures unlike all training pictures are reported, those like them are not."""
 
 import pytest
 import torch

@@ -67,9 +67,9 @@ def test_any_size_of_grey_pictures_and_whether_familiar(
 def test_one_file_holds_names_and_preparation(classifier, graph):
     onnx.checker.check_model(graph, full_check=True)
     model = onnx.load(graph)
-    told = {prop.key: prop.value for prop in model.metadata_props}
-    assert json.loads(told["classes"]) == list(classifier.classes)
-    assert json.loads(told["preparation"])["image_size"] == 32 and "EXIF" in told["decoding"]
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    assert json.loads(metadata["classes"]) == list(classifier.classes)
+    assert json.loads(metadata["preparation"])["image_size"] == 32 and "EXIF" in metadata["decoding"]
     assert not list(graph.parent.glob("*.data"))
 
 

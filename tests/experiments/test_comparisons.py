@@ -1,14 +1,22 @@
 """The comparisons: equal budgets, test split untouched by choices, nothing done twice."""
 
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import labutils.experiments.runs
 from labutils import Settings, compare_transfer_vs_scratch, domain_gap_experiment, run_all
-from labutils.experiments.comparisons import _default_labels, augmentation_for, steps_for, tuned
-from labutils.experiments.runs import FEATURES, FULL, PARTIAL, SCRATCH, Run
+from labutils.experiments.comparisons import (
+    DEFAULT_LABELS,
+    _default_labels,
+    augmentation_for,
+    steps_for,
+    tuned,
+)
+from labutils.experiments.runs import FEATURES, FULL, MEASURED, PARTIAL, SCRATCH, Run
 
 QUICK = Settings(epochs=2, batch_size=16, keep_best=False)
 
@@ -109,7 +117,54 @@ def test_sizes_out_of_range_are_told_before_any_training(tiny_backbone, tiny_dom
 
 def test_the_usual_numbers_of_labels_are_those_of_the_whole_domain(tiny_domain):
     named = replace(tiny_domain, name="digits")  # as a folder of one's own may be
-    assert _default_labels(named) == _default_labels(tiny_domain) and max(_default_labels(named)) <= 30
+    assert _default_labels(named) == _default_labels(tiny_domain)
+    fewest, middle, most = _default_labels(tiny_domain)
+    assert (fewest, most) == (5 * 3, 30) and middle == pytest.approx((15 * 30) ** 0.5, abs=0.5)
+    assert _default_labels(replace(tiny_domain, train=tiny_domain.train[:15])) == (15,)
+    large = SimpleNamespace(name="digits", classes=range(10), train=range(3000))
+    assert _default_labels(large) == DEFAULT_LABELS["digits"]
+
+
+def test_the_rate_from_scratch_is_chosen_for_each_domain_at_its_middle_number_of_labels(
+    tiny_backbone, tiny_domain, monkeypatch
+):
+    asked, done = [], []
+
+    def choose(runs, rates, *rest):
+        asked.extend(runs)
+        return [replace(run.strategy, base_lr=0.01 * run.labels) for run in runs], None
+
+    def results(runs, *rest, **options):
+        done.extend(runs)
+        return [{"history": [{"step": 1}], **dict.fromkeys(MEASURED, 0.5)} for _ in runs]
+
+    monkeypatch.setattr("labutils.experiments.comparisons.tuned", choose)
+    monkeypatch.setattr("labutils.experiments.comparisons.run_all", results)
+    other = replace(tiny_domain, name="other")
+    table = domain_gap_experiment(
+        [tiny_domain, other],
+        tiny_backbone,
+        labels={"patterns": (12, 6, 9), "other": (30, 15)},
+        strategies=(FEATURES, SCRATCH),
+        seeds=(4, 5),
+        settings=QUICK,
+    )
+    assert [(run.domain.name, run.labels, run.seed, run.strategy.name) for run in asked] == [
+        ("patterns", 9, 4, SCRATCH.name),
+        ("other", 30, 4, SCRATCH.name),
+    ]
+    rates = table.groupby(["domain", "strategy"])["base_lr"].unique().map(list).to_dict()
+    assert rates == {
+        ("patterns", FEATURES.name): [FEATURES.base_lr],
+        ("patterns", SCRATCH.name): [0.09],
+        ("other", FEATURES.name): [FEATURES.base_lr],
+        ("other", SCRATCH.name): [0.3],
+    }
+    assert len(done) == 2 * 2 * (3 + 2) and {run.settings.augmentation for run in done} == {("crop",)}
+    for run in done:
+        steps = run.settings.epochs * math.ceil(run.labels / QUICK.batch_size)
+        assert run.settings.validate_every == run.settings.epochs >= 2
+        assert steps == pytest.approx(steps_for(run.labels), abs=math.ceil(run.labels / 16) / 2)
 
 
 def test_finished_runs_are_read_not_done_again(tiny_backbone, tiny_domain, tmp_path, monkeypatch):

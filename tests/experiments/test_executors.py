@@ -87,11 +87,12 @@ def test_a_run_that_fails_on_the_cluster_is_told_here_and_the_rest_is_taken_back
     assert "run0" not in kept
 
 
-def test_a_cluster_that_does_not_answer_is_one_clear_line(folder, monkeypatch):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nothing://127.0.0.1:9"])
+def test_a_cluster_that_does_not_answer_is_one_clear_line(folder, monkeypatch, address):
     pytest.importorskip("distributed")
     monkeypatch.setattr(executors, "ANSWER", 0.5)
-    with pytest.raises(ConnectionError, match="tcp://127.0.0.1:9.*dask scheduler"):
-        run_all([MarkedRun(0, folder)], workers="tcp://127.0.0.1:9")
+    with pytest.raises(ConnectionError, match=f"{address}.*dask scheduler"):
+        run_all([MarkedRun(0, folder)], workers=address)
     assert not marks(folder, "begun")
 
 

@@ -1,5 +1,6 @@
 """`finetune` chooses on training and validation pictures alone, within a time, and says what it tried."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -59,13 +60,25 @@ def test_the_head_of_two_or_more_classes_learns_what_can_be_learned(tiny_net, cl
     assert lab.evaluate(net, domain, "test").accuracy > 0.8
 
 
+def test_fewer_pictures_than_features_are_fitted_in_the_space_that_they_span(
+    tiny_net, tiny_domain, monkeypatch
+):
+    """The same optimum, in less time."""
+    module, few = importlib.import_module("labutils.experiments.linear_head"), tiny_domain.labelled(9, seed=0)
+    rotated, shapes = module._rotated, []
+    monkeypatch.setattr(module, "_rotated", lambda x: shapes.append(rotated(x).shape) or rotated(x))
+    quick = fit_linear_head(tiny_net(), few, lab.Settings())
+    monkeypatch.setattr(module, "_rotated", lambda features: features)
+    slow = fit_linear_head(tiny_net(), few, lab.Settings())
+    assert shapes == [(1, 9, 9)] and last_linear(tiny_net()).in_features == 16
+    assert quick.strength == slow.strength and quick.loss == pytest.approx(slow.loss, abs=1e-4)
+
+
 def _parts(domain):
     return {"train": domain.train, "validation": domain.validation, "test": domain.test}
 
 
 def test_augmentations_that_would_take_too_long_are_not_tried(tiny_net, tiny_domain, monkeypatch):
-    import importlib
-
     module, tried = importlib.import_module("labutils.experiments.linear_head"), []
     views = module._views
     monkeypatch.setattr(module, "_views", lambda *a: tried.append(a[4].augmentation) or views(*a))
@@ -98,8 +111,6 @@ def test_a_head_that_does_not_end_in_a_linear_layer_is_trained_by_gradients(
 
 
 def _module():
-    import importlib
-
     return importlib.import_module("labutils.experiments.finetune")
 
 

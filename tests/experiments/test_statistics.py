@@ -17,6 +17,16 @@ def test_interval_is_students():
     assert row["high"] == 1.0, "an accuracy is no more than 1"
 
 
+def test_an_interval_of_accuracies_ends_at_0_and_1_and_one_of_seconds_does_not():
+    table = pd.DataFrame(
+        {"name": ["a"] * 3, "test_accuracy": [0.0, 0.1, 0.05], "seconds": [10.0, 30.0, 20.0]}
+    )
+    assert intervals(table, ["name"])["low"][0] == 0.0
+    row = intervals(table, ["name"], "seconds").iloc[0]
+    half = 4.302653 * 10 / math.sqrt(3)
+    assert (row["low"], row["high"]) == pytest.approx((0.0, 20 + half), abs=1e-4)
+
+
 def test_one_seed_has_no_interval():
     row = intervals(pd.DataFrame({"name": ["a"], "test_accuracy": [0.7]}), ["name"]).iloc[0]
     assert math.isnan(row["low"]) and math.isnan(row["high"])

@@ -23,6 +23,7 @@ from labutils.forgetting import (
     probe,
     weight_path,
 )
+from labutils.forgetting.interpolation import SHARES
 from labutils.plots.forgetting import plot_matrix, plot_trade_off, plot_weight_path
 
 SHORT = Settings(epochs=2, batch_size=10, base_lr=1e-2, keep_best=False)
@@ -93,14 +94,17 @@ def test_numbers_of_a_matrix_done_by_hand():
     assert backward_transfer(matrix) == pytest.approx((-0.3 - 0.1) / 2)
     assert forgetting(matrix) == pytest.approx((0.4 + 0.1) / 2), "from the best, not from the first"
     assert forward_transfer(matrix, [0.1, 0.2, 0.5]) == pytest.approx((0.1 - 0.1) / 2)
+    assert forgetting([[0.9, 0.1], [0.2, 0.8]]) == pytest.approx(0.7), "more than half is lost"
+    assert forgetting([[0.5, 0.1], [0.7, 0.8]]) == pytest.approx(-0.2), "what got better is negative"
 
 
 def test_what_is_no_matrix_is_told():
     for function in (average_accuracy, backward_transfer, forgetting):
         with pytest.raises(ValueError, match="a row and a column for each task"):
             function([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]])
-    with pytest.raises(ValueError, match="at least 2"):
-        backward_transfer([[0.5]])
+    for function in (backward_transfer, forgetting, lambda matrix: forward_transfer(matrix, [0.5])):
+        with pytest.raises(ValueError, match="at least 2"):
+            function([[0.5]])
     with pytest.raises(ValueError, match="2 tasks need as many"):
         forward_transfer(np.eye(2), [0.5])
 
@@ -115,6 +119,7 @@ def test_the_line_between_two_networks_ends_at_both(tiny_net, tasks):
         "patterns",
         "other",
     ]
+    assert SHARES == pytest.approx(np.linspace(0, 1, 11))
     after.head = heads[1]
     assert path["accuracy"].iloc[0] == evaluate(before, tasks[0], "validation").accuracy
     assert path["accuracy"].iloc[5] == evaluate(after, tasks[1], "validation").accuracy

@@ -62,6 +62,8 @@ def test_the_whole_way(pictures, train, tmp_path, capsys):
     answers = pd.read_csv(tmp_path / "a-predictions.csv")
     confusion = pd.read_csv(tmp_path / "a-confusion.csv", index_col=0)
     assert len(answers) == 9 and set(answers["class"]) == set(COLOURS)
+    assert (answers["file"].str.split("/").str[0] == answers["class"]).all()
+    assert all((pictures / file).is_file() for file in answers["file"])
     assert confusion.to_numpy().sum() == 9 and np.trace(confusion) == answers["right"].sum() >= 7
 
     page = (tmp_path / "a.html").read_text()
@@ -113,10 +115,29 @@ def test_a_report_reads_pictures_as_the_classifier_was_trained(
     assert [options["fit"] for options in opened] == ["pad", "pad"]
 
 
+def test_a_report_scales_deep_pictures_as_those_of_the_training(train, tmp_path, monkeypatch):
+    for place, highest in (("known", 4000), ("later", 900)):
+        for number, name in enumerate(("dark", "bright")):
+            (tmp_path / place / name).mkdir(parents=True)
+            for i in range(6):
+                values = np.random.default_rng(10 * i + number).integers(0, highest // (2 - number), (40, 40))
+                Image.fromarray(values.astype("uint16")).save(tmp_path / place / name / f"{i}.png")
+    assert train(tmp_path / "known") == 0
+    opened, folder = [], runs.folder
+    monkeypatch.setattr(
+        runs, "folder", lambda *a, **options: opened.append(folder(*a, **options)) or opened[-1]
+    )
+    assert main(["report", str(tmp_path / "a.safetensors"), str(tmp_path / "later"), "--all"]) == 0
+    (later,) = opened
+    assert later.scale == (0, 4095) and later.images.max() <= 255 * 900 / 4095 + 1
+    assert any("values from 0 to 4095" in note for note in later.notes)
+
+
 def test_damaged_pictures_are_left_out_when_asked(pictures, train, capsys):
     (pictures / "red" / "broken.png").write_bytes(b"no picture")
     assert train(pictures) == 1
-    assert "broken.png" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "broken.png" in error and "leave them out with --skip-unreadable" in error
     with pytest.warns(UserWarning, match="broken.png"):
         assert train(pictures, "--skip-unreadable") == 0
 
@@ -204,13 +225,13 @@ def test_the_device_asked_for_is_forgotten_afterwards(pictures, train, monkeypat
 
 
 def test_what_test_pictures_are_worth(tiny_domain):
-    told = worth(tiny_domain)
+    sentences = worth(tiny_domain)
     assert (
-        "9 test pictures; always answering" in told
-        and "33.3%" in told
-        and "Too few test pictures to tell" in told
+        "9 test pictures; always answering" in sentences
+        and "33.3%" in sentences
+        and "Too few test pictures to tell" in sentences
     )
-    assert "horizontal 3" in told
+    assert "horizontal 3" in sentences
     assert percent(0.8, 0.75, 0.85, 100) == (
         "80.0% (95 % interval 75.0% to 85.0% over the seeds, 71.1% to 86.7% for 100 test pictures)"
     )

@@ -1,4 +1,4 @@
-"""The headless lab: all parts leave their files, an interrupted one goes on, bad input is told first."""
+"""The headless lab: all parts leave their files, an interrupted one goes on, bad input is refused first."""
 
 import json
 import subprocess
@@ -188,6 +188,27 @@ def test_pictures_of_ones_own_are_never_taken_for_a_domain_of_that_name(tmp_path
     for wrong in ("solar", "", "digits/a/0.png"):
         with pytest.raises((ValueError, OSError)):
             Plan.from_arguments(Namespace(**{**vars(given), "data": wrong}))
+
+
+def test_a_damaged_picture_is_named_with_the_option_that_goes_on_without_it(tmp_path, monkeypatch, capsys):
+    for name in ("a", "b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("L", (40, 40), 10 * i + (name == "b")).save(tmp_path / "pictures" / name / f"{i}.png")
+    (tmp_path / "pictures" / "a" / "broken.png").write_bytes(b"no picture")
+    done = []
+    monkeypatch.setattr(
+        solution, "write_report", lambda plan, parts: done.append(open_domain(plan.domain, 32))
+    )
+    command = ["solution.py", "--quick", "--data", str(tmp_path / "pictures"), "--image-size", "32"]
+    command += ["--outputs", str(tmp_path / "outputs")]
+    monkeypatch.setattr(sys, "argv", command)
+    assert solution.main() == 1 and not done
+    assert "a/broken.png" in (said := capsys.readouterr().err) and "with --skip-unreadable" in said
+    monkeypatch.setattr(sys, "argv", [*command, "--skip-unreadable"])
+    with pytest.warns(UserWarning, match="a/broken.png"):
+        assert solution.main() == 0
+    assert len(done[0].labels) == 24
 
 
 def run_solution(*arguments: str) -> subprocess.CompletedProcess:

@@ -1,9 +1,14 @@
 """Backbones: cut without changing a bit, filled with the right weights or none at all, given a new head."""
 
+import os
+import subprocess
+import sys
 import warnings
+from dataclasses import replace
 
 import pytest
 import skimage.data
+import timm
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -99,6 +104,7 @@ def test_a_seed_fixes_the_random_weights_and_moves_no_generator():
             ("zzz",),
             "Unknown backbone 'zzz': There are efficientnet_lite0, efficientnet_lite2, and 1[0-9]{3} of",
         ),
+        (("fcn_resnet50",), "Unknown backbone"),  # torchvision's, but no classifier
         (("resnet18", 1), "num_classes=1: a classifier needs at least 2"),
         (("resnet18", 0), "num_classes=0"),
         (("resnet18", 2.5), "num_classes=2.5: .* in whole numbers"),
@@ -147,6 +153,31 @@ def test_the_pictures_that_the_weights_expect_come_from_the_library(name, mean, 
     assert (found.mean[0], found.size, found.fixed, found.interpolation) == (mean, size, fixed, interpolation)
 
 
+@pytest.mark.parametrize("name, itself", [("googlenet", True), ("inception_v3", True), ("resnet18", False)])
+def test_networks_that_normalise_pictures_themselves_are_made_to(name, itself, monkeypatch):
+    """Else their weights would see pictures that they do not know."""
+    options = {}
+    monkeypatch.setattr("torchvision.models.get_model", lambda name, **given: options.update(given))
+    find(f"torchvision/{name}").make(False)
+    assert options.get("transform_input", False) is itself and options["weights"] is None
+
+
+@pytest.mark.parametrize("classes, given", [(0, {"num_classes": 1000}), (1000, {})])
+def test_a_network_of_timm_without_a_classifier_gets_one(classes, given, monkeypatch):
+    wanted = timm.get_pretrained_cfg("resnet10t")
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: replace(wanted, num_classes=classes))
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **options: options)
+    assert find("timm/resnet10t").make(False) == given
+
+
+@pytest.mark.parametrize("size", [(1, 224, 224), (3, 224, 192)])
+def test_networks_for_other_than_square_colour_pictures_are_refused(size, monkeypatch):
+    wanted = replace(timm.get_pretrained_cfg("resnet10t"), input_size=size)
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: wanted)
+    with pytest.raises(ValueError, match=f"takes {size[0]} channels of {size[1]} × {size[2]}, not square"):
+        find("timm/resnet10t")
+
+
 def test_pictures_for_a_network_of_a_fixed_size_are_resized_and_that_is_said():
     net = build_feature_extractor("timm/vit_tiny_patch16_224", 3, pretrained=False).eval()
     with pytest.warns(UserWarning, match="takes pictures of 224 px only: yours, of 64 px, are resized"):
@@ -168,3 +199,28 @@ def test_a_network_of_ones_own_is_an_entry(monkeypatch):
     net = build_feature_extractor("mine", 3, pretrained=False)
     assert net.backbone == "mine" and net.trainable_names == ("head",)
     assert net(torch.rand(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_lab_backbone_names_the_network_where_none_is_named():
+    show = (
+        "import inspect, labutils as lab; from labutils.headless.plan import Plan;"
+        "print(lab.DEFAULT_BACKBONE, Plan.backbone, lab.Run('solar', lab.DEFAULT_BACKBONE, lab.Strategy('x', 1, 'at once', 1e-2), 9, 0).backbone,"
+        "*(inspect.signature(f).parameters['backbone'].default for f in (lab.build_feature_extractor, lab.finetune,"
+        " lab.domain_gap_experiment, lab.compare_transfer_vs_scratch)))"
+    )
+    environment = {**os.environ, "LAB_BACKBONE": "resnet18"}
+    shown = subprocess.run(
+        [sys.executable, "-c", show], env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(shown.stdout.split()) == {"resnet18"}
+
+
+def test_patches_that_do_not_divide_small_pictures_bind_the_network_to_its_own_size(monkeypatch):
+    def make(pretrained: bool) -> nn.Module:
+        return timm.create_model("vit_tiny_patch16_224", patch_size=14, depth=4, dynamic_img_size=True)
+
+    monkeypatch.setitem(BACKBONES, "fourteen", Backbone(make, (0.5,) * 3, (0.5,) * 3, 224))
+    with seeded(0):
+        net = load_backbone("fourteen", pretrained=False).eval()
+    assert net.image_size == 224  # to which pictures are resized, as for a ViT
+    assert net(torch.rand(2, 3, 224, 224)).shape == (2, 1000)

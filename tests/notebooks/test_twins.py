@@ -1,4 +1,7 @@
-"""Every page has three exercises, and its twin in ``notebooks/solutions`` has the same ones, solved."""
+"""Every page but the first has three exercises, and its twin in ``notebooks/solutions`` has the same ones, solved.
+
+An exercise asks for a value, ``answer = ...``, or for a function, whose last line is then ``return ...``.
+"""
 
 import re
 from pathlib import Path
@@ -7,7 +10,8 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
-PAGES = sorted(FOLDER.glob("*.ipynb"))
+WITHOUT_EXERCISES = "00_start_here"  # its tests are in test_start_page.py
+PAGES = sorted(path for path in FOLDER.glob("*.ipynb") if path.stem != WITHOUT_EXERCISES)
 
 
 @pytest.fixture(params=PAGES, ids=lambda path: path.stem)
@@ -31,6 +35,12 @@ def check_line(cell) -> str:
     return cell.source.splitlines()[-1]
 
 
+def asked(cell) -> str:
+    """Name of what the exercise asks for: a function, or else the answer."""
+    functions = re.findall(r"^def (\w+)\(", cell.source, re.M)
+    return functions[0] if functions else "answer"
+
+
 def shown(cell) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
@@ -46,13 +56,21 @@ def test_same_checks_in_both(twins):
     page, twin = ([cell for cell in cells if cell.cell_type == "code"] for cells in twins)
     assert len(page) == 3
     assert [check_line(cell) for cell in page] == [check_line(cell) for cell in twin]
-    assert all(re.fullmatch(r"check\.\w+\(.*\banswer\b.*\)", check_line(cell)) for cell in page)
+    for cell in page:
+        assert re.fullmatch(rf"check\.\w+\(.*\b{asked(cell)}\b.*\)", check_line(cell)), cell.source
+
+
+def test_every_page_asks_for_a_function(twins):
+    page, twin = ([asked(cell) for cell in cells if cell.cell_type == "code"] for cells in twins)
+    assert page == twin
+    assert set(page) != {"answer"}
 
 
 def test_the_page_leaves_the_answer_open(twins):
     for cell in twins[0]:
         if cell.cell_type == "code":
-            assert "answer = ..." in cell.source and shown(cell).startswith("Not answered yet")
+            blank = "answer = ..." if asked(cell) == "answer" else "    return ...\n"
+            assert blank in cell.source and shown(cell).startswith("Not answered yet")
 
 
 def test_the_twin_is_right_and_folded_away(twins):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from labutils.runtime.files import PROJECT, data_folder, read_json, whole_file, write_json
+from labutils.runtime.files import PROJECT, atomic_write, data_folder, read_json, write_json
 
 
 def test_a_new_file_is_whole_and_readable_by_others(tmp_path):
     target = tmp_path / "new" / "folder" / "table.csv"
-    with whole_file(target) as temporary:
+    with atomic_write(target) as temporary:
         assert temporary.suffix == ".csv" and temporary.parent == target.parent
         temporary.write_text("a,b")
         assert not target.exists(), "nothing to see before it is whole"
@@ -25,7 +25,7 @@ def test_a_new_file_is_whole_and_readable_by_others(tmp_path):
 def test_whatever_happens_inside_the_older_file_stays(tmp_path, error):
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(type(error)), whole_file(target) as temporary:
+    with pytest.raises(type(error)), atomic_write(target) as temporary:
         temporary.write_text("ha")
         raise error
     assert target.read_text() == "old" and os.listdir(tmp_path) == ["table.csv"]
@@ -37,7 +37,7 @@ def test_a_full_disk_while_writing_leaves_the_older_file_and_names_the_remedy(tm
     with pytest.raises(
         OSError, match="Could not write .*table.csv.*No space left.*Free some disk space"
     ) as caught:
-        with whole_file(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_text("ha")
             raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.errno == errno.ENOSPC
@@ -92,7 +92,7 @@ def test_the_data_folder_is_where_the_variable_says(monkeypatch):
 
 def test_a_checkpoint_may_have_a_name_without_an_ending(tmp_path):
 
-    with whole_file(tmp_path / "run") as temporary:
+    with atomic_write(tmp_path / "run") as temporary:
         torch.save({"a": 1}, temporary)
     assert torch.load(tmp_path / "run") == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

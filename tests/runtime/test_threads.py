@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from labutils.runtime import threads
-from labutils.runtime.threads import quickest_threads
+from labutils.runtime.threads import fastest_thread_count
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_the_quicker_is_taken_and_given_back(two, monkeypatch, together, alone, 
     def work():
         clock[0] += together if torch.get_num_threads() == 2 else alone
 
-    with quickest_threads(work) as number:
+    with fastest_thread_count(work) as number:
         assert number == torch.get_num_threads() == expected
     assert torch.get_num_threads() == 2
 
@@ -37,12 +37,12 @@ def test_one_slow_moment_decides_nothing(two, monkeypatch):
     def work():
         clock[0] += next(slow) * (1 if torch.get_num_threads() == 2 else 1.5)
 
-    with quickest_threads(work) as number:
+    with fastest_thread_count(work) as number:
         assert number == 2
 
 
 def test_they_are_given_back_after_an_error_too(two):
-    with pytest.raises(RuntimeError), quickest_threads(lambda: None):
+    with pytest.raises(RuntimeError), fastest_thread_count(lambda: None):
         raise RuntimeError
     assert torch.get_num_threads() == 2
 
@@ -50,6 +50,6 @@ def test_they_are_given_back_after_an_error_too(two):
 def test_one_thread_is_not_measured(monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    with quickest_threads(lambda: pytest.fail("measured")) as number:
+    with fastest_thread_count(lambda: pytest.fail("measured")) as number:
         assert number == 1
     torch.set_num_threads(before)

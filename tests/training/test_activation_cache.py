@@ -123,8 +123,10 @@ def numbers_equal(one, other) -> bool:
 
 
 def test_beyond_the_limit_activations_go_to_disk_and_give_the_same_numbers(
-    any_net, tiny_domain, own_data_folder
+    any_net, tiny_domain, own_data_folder, monkeypatch
 ):
+    own_data_folder /= "of/somebody"  # nothing of it is there yet
+    monkeypatch.setenv("LAB_DATA", str(own_data_folder))
     told = []
     cache = ActivationCache(1e-6, report=told.append)  # a thousand bytes
     on_disk = run(any_net, tiny_domain, 1, cache)

@@ -243,7 +243,7 @@ def test_damaged_and_foreign_files_are_refused_and_left_alone(tiny_net, tiny_dom
         "version": "another version",
         "no dict": "another version",
         "no identity": "a run with other settings",
-    }.get(damage, "not a whole checkpoint")
+    }.get(damage, "not a complete checkpoint")
     with pytest.raises(ValueError, match=f"{expected}.*Delete .* to start anew, or give another name"):
         run(tiny_net, tiny_domain, checkpoint=file)
     assert file.read_bytes() == kept

@@ -30,6 +30,16 @@ def test_tables_by_hand():
     assert seen.largest_share == 0.5 and seen.never_answered == ("owl",)
 
 
+def test_labels_that_another_list_of_names_numbers():
+    seen = evaluation([0, 2, 2], [0, 1, 1])
+    later = replace(seen, label_classes=("cat", "owl"))
+    assert later.targets.tolist() == [0, 2, 2] and later.right.all()
+    assert later.per_class["recall"].tolist() == pytest.approx([1, float("nan"), 1], nan_ok=True)
+    assert later.confusion.loc["owl"].tolist() == [0, 0, 2] and later.interval[1] == 1
+    assert "always answering 'owl' would give 66.7%" in later.report()
+    assert seen.right.tolist() == [True, False, False], "by default the names are those of the outputs"
+
+
 def test_a_class_without_pictures_does_not_count():
     seen = evaluation([0, 1, 1], [0, 1, 0])
     assert seen.balanced_accuracy == pytest.approx(0.75)
@@ -97,6 +107,11 @@ def test_classes_are_matched_by_name(fitted, tiny_domain, classes):
     later = other_numbers(tiny_domain, classes)
     seen, before = lab.evaluate(fitted, later), lab.evaluate(fitted, tiny_domain)
     assert seen.classes == tiny_domain.classes
+    assert torch.equal(seen.labels, later.labels[later.test]) and seen.label_classes == classes
+    named = [seen.classes[number] for number in seen.targets]
+    assert named == [later.classes[label] for label in seen.labels]
+    right = [seen.classes[answer] == name for answer, name in zip(seen.logits.argmax(1), named, strict=True)]
+    assert seen.right.tolist() == right and seen.accuracy == pytest.approx(sum(right) / len(right))
     by_name = before.confusion.loc[list(classes)]
     assert seen.confusion.loc[list(classes)].equals(by_name)
     assert seen.accuracy == pytest.approx(

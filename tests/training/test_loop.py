@@ -184,7 +184,7 @@ def sizes_seen(net) -> list[int]:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 100])
-@pytest.mark.parametrize(("batch", "steps"), [(29, 1), (10, 3), (2, 15), (28, 2), (30, 1), (64, 1)])
+@pytest.mark.parametrize(("batch", "steps"), [(29, 1), (10, 3), (7, 5), (2, 15), (28, 2), (30, 1), (64, 1)])
 def test_a_last_batch_or_part_of_one_joins_the_one_before_it_where_the_batch_normalises(
     tiny_net, tiny_domain, batch, steps, parts
 ):

@@ -25,7 +25,7 @@ def inputs(net, domain, cache=None, **changes) -> Inputs:
 
 
 @pytest.fixture
-def engine_always_pays(monkeypatch):
+def engine_always_pays_off(monkeypatch):
     monkeypatch.setattr(activation_cache, "PAYS_FROM", 0)
 
 
@@ -35,19 +35,21 @@ def test_the_engine_runs_where_there_is_much_to_run(tiny_net, tiny_domain, monke
     for pays_from, none, some in ((once, True, True), (once + 1, False, True), (2 * once + 1, False, False)):
         monkeypatch.setattr(activation_cache, "PAYS_FROM", pays_from)
         source = inputs(net, tiny_domain)
-        assert (source.pays(train, None), source.pays(train, 1)) == (none, some), "two views of each"
+        assert (source.engine_pays_off(train, None), source.engine_pays_off(train, 1)) == (none, some), (
+            "two views of each"
+        )
         for view, engine in ((None, none), (1, some)):
-            assert isinstance(source.way(train, view), InferenceEngine) == engine
+            assert isinstance(source.runner(train, view), InferenceEngine) == engine
     monkeypatch.setattr(activation_cache, "PAYS_FROM", 0)
-    assert isinstance(inputs(net, tiny_domain).way(train, None), InferenceEngine)
+    assert isinstance(inputs(net, tiny_domain).runner(train, None), InferenceEngine)
     low = inputs(net, tiny_domain, precision="bfloat16")
-    assert low.way(train, None) is low.prefix
+    assert low.runner(train, None) is low.prefix
     freeze_all_but(net, net.names)
     nothing_frozen = inputs(net, tiny_domain)
-    assert nothing_frozen.way(train, None) is nothing_frozen.prefix
+    assert nothing_frozen.runner(train, None) is nothing_frozen.prefix
 
 
-def test_the_engine_gives_what_the_prefix_gives(any_net, tiny_domain, engine_always_pays):
+def test_the_engine_gives_what_the_prefix_gives(any_net, tiny_domain, engine_always_pays_off):
     net, train = any_net(), tiny_domain.train
     before = weights_digest(net)
     for depth in (len(net) - 1, 1):
@@ -55,7 +57,7 @@ def test_the_engine_gives_what_the_prefix_gives(any_net, tiny_domain, engine_alw
         for limit in (1.0, 0.0):  # kept and recomputed
             source = inputs(net, tiny_domain, ActivationCache(limit))
             found, plain = source.lookup(train, 1)(train), source.compute(train, 1)
-            assert isinstance(source.way(train, 1), InferenceEngine)
+            assert isinstance(source.runner(train, 1), InferenceEngine)
             assert (found - plain).abs().max() <= 1e-4 * plain.abs().max()
             assert found.stride() == plain.stride()
     assert weights_digest(net) == before
@@ -81,10 +83,10 @@ def test_no_table_is_half_the_engine_s_and_none_is_taken_for_the_other_s(any_net
     by_engine = inputs(net, tiny_domain, cache).lookup(train)(train)
     assert cache.misses == 2, "the plain one is another"
     alone = inputs(net, tiny_domain)
-    assert torch.equal(by_engine, alone.compute(train, None, alone.way(train, None)))
+    assert torch.equal(by_engine, alone.compute(train, None, alone.runner(train, None)))
 
 
-def test_an_engine_of_other_weights_is_never_used(any_net, tiny_domain, engine_always_pays):
+def test_an_engine_of_other_weights_is_never_used(any_net, tiny_domain, engine_always_pays_off):
     net, cache, train = any_net(), ActivationCache(), tiny_domain.train
     before = inputs(net, tiny_domain, cache).lookup(train)(train)
     with torch.no_grad():

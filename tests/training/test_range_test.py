@@ -1,5 +1,6 @@
 """The range test leaves no trace, keeps ratios, and says "no suggestion" when there is none."""
 
+import math
 import random
 
 import numpy as np
@@ -231,6 +232,37 @@ def test_groups_keep_the_ratios_of_their_rates(tiny_net, tiny_domain, monkeypatc
     found = lr_finder(net, tiny_domain, Settings(), optimizer=optimizer, steps=10, lowest=1e-6, highest=1e-4)
     for rates, rate in zip(seen, found.curve["rate"], strict=True):
         assert np.allclose(rates, [rate * ratio for ratio in ratios])
+
+
+CASES = {
+    "all rates were tried": ([5.0] * 40, 40),
+    "the loss rose above 4 times its lowest value": ([1.0] * 20 + [100.0] * 20, 21),
+    # Each step counts for a fifth of the smoothed loss: 0.8 + 0.2 · 15 = 3.8, then 0.8 · 3.8 + 0.2 · 15 = 6.04.
+    "the loss rose above 4 times": ([1.0] * 20 + [15.0] * 20, 22),
+    "the loss rose above": ([1.0] * 3 + [100.0] * 37, 11),  # no sooner: the first steps are noise
+    "the loss was not a number at rate": ([1.0] * 5 + [math.nan] * 35, 6),
+}
+
+
+@pytest.mark.parametrize("reason, losses, steps", [(reason, *case) for reason, case in CASES.items()])
+def test_it_ends_where_the_smoothed_loss_has_grown_fourfold_or_is_no_number(
+    tiny_net, tiny_domain, monkeypatch, reason, losses, steps
+):
+    script, updates = iter(losses), []
+    monkeypatch.setattr(Trainer, "backward", lambda *_: (torch.tensor(next(script)), 0))
+    monkeypatch.setattr(Trainer, "update", lambda *_: updates.append(1))
+    found = lr_finder(tiny_net(), tiny_domain, Settings(batch_size=8), steps=40)
+    assert found.stopped.startswith(reason) and len(found.curve) == steps
+    assert found.curve["loss"].tolist() == pytest.approx(losses[:steps], nan_ok=True)
+    assert len(updates) == steps - (steps < 40), "no step is taken after the last loss"
+
+
+def test_another_factor_lets_the_loss_grow_further(tiny_net, tiny_domain, monkeypatch):
+    script = iter([1.0] * 20 + [15.0] * 20)
+    monkeypatch.setattr(Trainer, "backward", lambda *_: (torch.tensor(next(script)), 0))
+    monkeypatch.setattr(Trainer, "update", lambda *_: None)
+    found = lr_finder(tiny_net(), tiny_domain, Settings(batch_size=8), steps=40, stop_factor=8.0)
+    assert len(found.curve) == 24 and "8 times" in found.stopped
 
 
 def test_plot_and_refusals(tiny_net, tiny_domain):

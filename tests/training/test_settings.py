@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy
 import pytest
@@ -9,7 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labutils import Settings, pick_device
+from labutils import Settings, add_adapters, finetune, pick_device
+from labutils.data import split
+from labutils.data.splits import divide_groups
 from labutils.runtime.seeds import derived_seed, seeded
 
 
@@ -139,8 +142,28 @@ def test_one_variable_seeds_whatever_names_no_seed(monkeypatch, tiny_domain):
     assert Settings().seed == 7 and Settings(seed=3).seed == 3
     assert tiny_domain.labelled(9).train.tolist() == tiny_domain.labelled(9, 7).train.tolist() != first
     monkeypatch.setenv("LAB_SEED", "many")
-    with pytest.raises(ValueError, match="LAB_SEED='many': use a whole number from 0"):
+    with pytest.raises(ValueError, match="LAB_SEED='many' is out of range: use a whole number from 0"):
         Settings()
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "x", float("nan"), 2**32, 10**30])
+def test_absurd_seeds_are_refused_by_name_at_every_door(seed, tiny_net, tiny_domain, monkeypatch):
+    doors = (
+        lambda: tiny_domain.labelled(9, seed),
+        lambda: split(tiny_domain.labels, seed),
+        lambda: divide_groups(tiny_domain.labels, tiny_domain.labels, (0.7, 0.3), seed),
+        lambda: tiny_net(seed=seed),
+        lambda: finetune(tiny_domain, seed=seed),
+        lambda: add_adapters(tiny_net(), seed=seed),
+    )
+    for door in doors:
+        with pytest.raises(
+            ValueError, match=f"seed={re.escape(repr(seed))} is out of range: use a whole number"
+        ):
+            door()
+    monkeypatch.setenv("LAB_SEED", str(seed))
+    with pytest.raises(ValueError, match="LAB_SEED=.* is out of range"):
+        tiny_domain.labelled(9)
 
 
 def test_a_seed_is_the_same_on_every_machine():

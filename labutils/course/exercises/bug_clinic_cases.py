@@ -96,7 +96,7 @@ CASES = {
             "B": "Both contexts are about what is remembered for backward(). Neither changes what is computed, so the answers would differ all the same.",
             "C": "Weights move in optimizer.step() only, and here is no optimizer. What has changed is something else than weights.",
             "D": "The pictures are the first 96 rows, in order, both times: nothing is shuffled.",
-            "E": "A network is a function: unsure or not, the same numbers in give the same numbers out, unless some layer is told to be random.",
+            "E": "A network is a function: unsure or not, the same numbers in give the same numbers out, unless some layer is random on purpose.",
         },
     ),
     7: Case(

@@ -1,37 +1,57 @@
 """Checks for the exercises of notebook 10."""
 
 import math
+from collections.abc import Callable
 
-from labutils.course.exercises.verdict import verdict
-from labutils.experiments.learning_curve import PowerLaw
+import numpy as np
+import pandas as pd
+import torch
+
+from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.training.evaluation import Evaluation
 
-COST_OF_A_MISS, COST_OF_AN_ALARM = 4, 1
-GOAL = 0.10  # test error
 
-
-def alarm_from(answer: float) -> None:
-    """From which probability of "defective" on an alarm is the cheaper choice, when a miss costs four times an alarm."""
-    miss, alarm = COST_OF_A_MISS, COST_OF_AN_ALARM
-    verdict(
+def decides_by_cost(answer: Callable) -> None:
+    """``answer(probabilities, costs)`` gives for each picture the class that is cheapest to say."""
+    verdict_on_code(
         answer,
-        alarm / (alarm + miss),
-        f"At p = 1/{alarm + miss} both cost the same: staying silent {miss} · p, the alarm {alarm} · (1 - p). It holds for "
-        "probabilities that can be believed, which is what calibration was for.",
-        [
-            (0.5, "That is the choice when both mistakes cost the same."),
-            (
-                alarm / miss,
-                "Nearly. An alarm is in vain only when the cell is sound, so it costs 1 · (1 - p) on average, not 1.",
-            ),
-            (
-                miss / (alarm + miss),
-                "The other way round: a miss is dear, so the alarm should come sooner than at one half, not later.",
-            ),
-            (lambda p: not 0 < float(p) < 1, "A probability lies between 0 and 1."),
-        ],
-        "Write down what each choice costs on average at probability p, and where the two are equal.",
+        _fault_of_decisions,
+        "What each word costs on average is probabilities @ costs, and the cheapest is said. With a miss four times as dear as an alarm, "
+        "the alarm comes from p = 1/5 on. It holds for probabilities that can be believed, which is what calibration was for.",
     )
+
+
+def _fault_of_decisions(answer: Callable) -> str | None:
+    p = torch.linspace(0.03, 0.97, 48)
+    two = torch.stack([1 - p, p], 1), torch.tensor([[0.0, 1.0], [4.0, 0.0]])
+    three = torch.rand(64, 3).softmax(1), torch.tensor([[0.0, 1.0, 3.0], [9.0, 0.0, 2.0], [6.0, 5.0, 0.0]])
+    for probabilities, costs in (two, three):
+        said = torch.as_tensor(answer(probabilities.clone(), costs.clone()))
+        if said.shape != (len(probabilities),):
+            return f"Asked is one class for each of the {len(probabilities)} pictures; it gives the shape {tuple(said.shape)}."
+        each = probabilities @ costs
+        if torch.equal(said.long(), each.argmin(1)):
+            continue
+        wrong = {
+            "The likeliest class is said, whatever mistakes cost: the costs play no part.": probabilities.argmax(
+                1
+            ),
+            "Rows and columns are swapped: costs[label, said] is paid, so the probabilities go over the rows.": (
+                probabilities @ costs.T
+            ).argmin(1),
+            "The dearest is said: take the lowest cost.": each.argmax(1),
+            "Nearly. An alarm is in vain only when the cell is sound, so it costs 1 · (1 - p) on average, not 1.": (
+                probabilities[:, 1] > 1 / 4
+            ).long(),
+        }
+        for hint, instead in wrong.items():
+            if torch.equal(said.long(), instead):
+                return hint
+        return (
+            f"With {len(costs)} classes {int((said != each.argmin(1)).sum())} of {len(said)} decisions are not the cheapest. What does "
+            "each class cost on average if it is said?"
+        )
+    return None
 
 
 def width_of_the_interval(answer: float, result: Evaluation) -> None:
@@ -42,7 +62,7 @@ def width_of_the_interval(answer: float, result: Evaluation) -> None:
     verdict(
         answer,
         lambda half: math.isclose(float(half), right, rel_tol=0.03),
-        f"{count} pictures tell an accuracy of {share:.0%} to about {100 * right:.0f} points either way, whatever the "
+        f"{count} pictures tell this accuracy to about {100 * right:.0f} points either way, whatever the "
         "network. A gain of one point cannot be seen on them in a single run.",
         [
             (
@@ -70,45 +90,43 @@ def width_of_the_interval(answer: float, result: Evaluation) -> None:
     )
 
 
-def labels_for_the_goal(answer: float, law: PowerLaw) -> None:
-    """How many labels the power law asks for until one test picture in ten is wrong."""
-    right, low, high = law.needed(GOAL)
-    now = law.error([500])["error"].iloc[0]
-    per_label = law.gain(500)[0]
-    verdict(
+def chooses_a_recipe(answer: Callable) -> None:
+    """``answer(runs)`` gives the recipe to be taken and the accuracy to be reported for it."""
+    verdict_on_code(
         answer,
-        lambda labels: math.isclose(float(labels), right, rel_tol=0.02),
-        f"About {_rounded(right)}, if the law holds that far out, and the runs it was fitted to allow for anything from "
-        f"{_rounded(low)} to {_rounded(high)}. Nobody should order labels on that: other pictures, a better network or "
-        "cleaner labels may be the cheaper way.",
-        [
-            (
-                lambda labels: (
-                    math.isclose(float(labels), 500 + (now - GOAL) / per_label, rel_tol=0.02)
-                    or math.isclose(float(labels), (now - GOAL) / per_label, rel_tol=0.02)
-                ),
-                "That takes each further label to be worth what the next one is. They are worth less and less.",
-            ),
-            (
-                lambda labels: math.isclose(float(labels), law.needed(1 - GOAL)[0], rel_tol=0.02),
-                "The law speaks of errors: an accuracy of 90 % is an error of 0.1.",
-            ),
-            (
-                lambda labels: any(math.isclose(float(labels), end, rel_tol=0.02) for end in (low, high)),
-                "That is an end of the interval. Asked is the estimate, the first of the three numbers.",
-            ),
-            (
-                lambda labels: math.isclose(float(labels), right - 500, rel_tol=0.02),
-                "Those are the labels beyond the 500. Asked are all of them.",
-            ),
-        ],
-        "law.needed(error) gives the estimate and the two ends of its interval.",
+        _fault_of_a_choice,
+        "The choice is made on validation, by the mean over seeds. What is reported was no part of the choice.",
     )
 
 
-def _rounded(labels: float) -> str:
-    """Two digits: more would promise too much."""
-    if not math.isfinite(labels) or labels > 1e9:
-        return "more than a billion"
-    digits = max(0, int(math.floor(math.log10(labels))) - 1)
-    return f"{round(labels / 10**digits) * 10**digits:,}"
+def _fault_of_a_choice(answer: Callable) -> str | None:
+    seen = {  # recipe: validation and test accuracies of three seeds
+        "steady": ((0.84, 0.85, 0.83), (0.80, 0.79, 0.81)),
+        "plain": ((0.80, 0.81, 0.82), (0.78, 0.79, 0.77)),
+        "lucky once": ((0.70, 0.95, 0.75), (0.70, 0.76, 0.73)),
+        "lucky in the test": ((0.78, 0.79, 0.77), (0.86, 0.84, 0.85)),
+    }
+    runs = pd.DataFrame(
+        {"recipe": name, "seed": seed, "validation_accuracy": validation, "test_accuracy": test}
+        for name, parts in seen.items()
+        for seed, (validation, test) in enumerate(zip(*parts, strict=True))
+    )
+    runs = runs.sample(frac=1, random_state=0, ignore_index=True)
+    name, accuracy = answer(runs.copy())
+    wrong = {
+        "lucky in the test": "It chose by the test pictures. Then they are validation pictures, and none are left to test with.",
+        "lucky once": "It chose the best single run, which is luck as much as skill: compare the means over the seeds.",
+    }
+    if name != "steady":
+        return wrong.get(name, f"It chose {name!r}. Asked is the recipe with the best mean on validation.")
+    validation, test = seen["steady"]
+    if abs(accuracy - np.mean(test)) < 1e-6:
+        return None
+    if abs(accuracy - np.mean(validation)) < 1e-6:
+        return (
+            "The right recipe, but its validation accuracy was what it was chosen for: the winner looks better than it is. Report its "
+            "test accuracy."
+        )
+    if abs(accuracy - max(test)) < 1e-6:
+        return "The right recipe, but that is the best of its seeds: report the mean over all of them."
+    return f"The right recipe. The accuracy to report is the mean of its test accuracies, {np.mean(test):.2f}, not {accuracy:.2f}."

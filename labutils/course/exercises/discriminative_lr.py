@@ -1,94 +1,94 @@
 """Checks for the exercises of notebook 04."""
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
 
-from labutils.course.exercises.verdict import verdict
-from labutils.networks.backbones import build_feature_extractor
-from labutils.training.optimizers import discriminative_lr_optimizer
+from labutils.course.exercises.verdict import verdict, verdict_on_code
+from labutils.course.small_networks import small_network
 
 
-def decay_for_the_stem(answer: float) -> None:
-    """The decay that leads from a head rate of 1e-3 to a stem rate of 1e-5 over the six groups of the network."""
-    steps, ratio = len(build_feature_extractor()) - 1, 1e-3 / 1e-5
-    right = ratio ** (1 / steps)
-    verdict(
+def spreads_rates(answer: Callable) -> None:
+    """1: ``answer(names, stem_rate, head_rate)`` gives a rate for each group, each the same multiple of the one before."""
+    verdict_on_code(
         answer,
-        lambda decay: math.isclose(decay, right, rel_tol=0.003),
-        f"From head to stem the rate is divided {steps} times: {right:.3f} to the power of {steps} is 100.",
-        [
-            (
-                lambda decay: math.isclose(decay, ratio ** (1 / (steps + 1)), rel_tol=0.003),
-                "Six groups, but from the first to the last of them there are only five steps.",
-            ),
-            (
-                ratio,
-                "That is the factor from the head to the stem in all. The decay is the factor of a single step.",
-            ),
-            (
-                ratio / steps,
-                "You divided 100 by the number of steps; but each step divides again, so take a root.",
-            ),
-            (
-                ratio / (steps + 1),
-                "You divided 100 by the number of groups; but each step divides again, so take a root.",
-            ),
-            (
-                1 / right,
-                "That is timm's layer_decay, by which each rate is multiplied. Our decay divides: it is 1 over this number.",
-            ),
-        ],
-        "The decay, multiplied by itself once for each step from stem to head, must give 100.",
+        _fault_of_rates,
+        "From the first to the last of n groups there are n - 1 steps, and the decay is the root of that order.",
     )
 
 
-def stem_first(answer: torch.optim.Optimizer) -> None:
-    """An optimizer whose rates fall from the stem to the last block, with the head at the full rate again."""
-    model = build_feature_extractor()
-    rates = [1e-3 / 3**k for k in range(len(model) - 1)]
-    wanted = dict(zip(model.names, [*rates, 1e-3], strict=True))
-    falling_to_head = dict(zip(model.names, [*rates, rates[-1] / 3], strict=True))
-    usual = {g["name"]: g["lr"] for g in discriminative_lr_optimizer(model, 1e-3, 3.0).param_groups}
-    list_reversed = dict(zip(model.names, [1e-3, *rates[::-1]], strict=True))
-
-    def given(optimizer) -> dict[str, float]:
-        return {group["name"]: group["lr"] for group in optimizer.param_groups}
-
-    def like(rates: dict[str, float]):
-        return lambda optimizer: (
-            given(optimizer).keys() == rates.keys()
-            and all(math.isclose(given(optimizer)[name], rates[name], rel_tol=0.01) for name in rates)
+def _fault_of_rates(answer: Callable) -> str | None:
+    stem, head = 1e-5, 1e-3
+    for count in (6, 3, 9):
+        names = [f"group{k}" for k in range(count)]
+        rates = answer(list(names), stem, head)
+        if set(rates) != set(names):
+            return f"Asked is a dictionary with a rate for each of {', '.join(names)}."
+        given = [float(rates[name]) for name in names]
+        if np.allclose(given, np.geomspace(stem, head, count), rtol=1e-3):
+            continue
+        per_group = (head / stem) ** (1 / count)
+        wrong = {
+            "The rates are the wrong way round: the stem is the slow one.": np.geomspace(head, stem, count),
+            "The rates are evenly spaced: each should be the same *multiple* of the one before.": np.linspace(
+                stem, head, count
+            ),
+            f"Counted from the head down, the factor is too small: from the first to the last of {count} groups there are {count - 1} "
+            "steps.": head / per_group ** np.arange(count)[::-1],
+            f"Counted from the stem up, the factor is too small: from the first to the last of {count} groups there are {count - 1} "
+            "steps.": stem * per_group ** np.arange(count),
+        }
+        for hint, instead in wrong.items():
+            if np.allclose(given, instead, rtol=1e-3):
+                return hint
+        return (
+            f"With {count} groups the rates are {', '.join(f'{rate:.1e}' for rate in given)}. They should rise from {stem:g} to {head:g}, "
+            "each by the same factor."
         )
+    return None
 
-    verdict(
+
+def groups_parameters(answer: Callable) -> None:
+    """2: ``answer(net, rates, weight_decay)`` gives an optimizer with these rates, and no decay of norms and biases."""
+    verdict_on_code(
         answer,
-        like(wanted),
-        "The first groups may change, the last blocks hardly move, and the new head learns at full speed.",
-        [
-            (
-                lambda optimizer: not isinstance(optimizer, torch.optim.Optimizer),
-                "Give the optimizer that discriminative_lr_optimizer makes from a model and your list of rates.",
-            ),
-            (
-                like(usual),
-                "That is the usual order: here the stem is the fast one. Give a list of rates instead of a decay.",
-            ),
-            (
-                like(falling_to_head),
-                "The stem is right, but the head has become the slowest of all, and it is new: give it 1e-3.",
-            ),
-            (
-                like(list_reversed),
-                "Your list is the wrong way round: it begins with the stem and ends with the head.",
-            ),
-            (
-                lambda optimizer: any("name" not in group for group in optimizer.param_groups),
-                "Its parameter groups have no names: make it with discriminative_lr_optimizer.",
-            ),
-        ],
-        "Compare [group['lr'] for group in answer.param_groups] with 1e-3 / 3**k for k = 0 … 4, and 1e-3 for the head.",
+        _fault_of_an_optimizer,
+        "Every weight is in it once, at the rate of its group, frozen or not; and only filters and matrices decay.",
     )
+
+
+def _fault_of_an_optimizer(answer: Callable) -> str | None:
+    net, amount = small_network(), 0.05
+    rates = dict(zip(dict(net.named_children()), (3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3), strict=True))
+    net.stem.requires_grad_(False)  # to be thawed later
+    optimizer = answer(net, dict(rates), amount)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return "Asked is the optimizer itself: return torch.optim.AdamW(…)."
+    held = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for name, group in net.named_children():
+        absent = [p for p in group.parameters() if id(p) not in held]
+        if absent and name == "head":
+            return "The head was left out: it would never learn."
+        if absent and name == "stem":
+            return "The stem is frozen now and was left out. When it is thawed later, this optimizer will not move it: put all groups in."
+        if absent:
+            return f"{len(absent)} weights of {name} are in no parameter group."
+    given = {name: {held[id(p)]["lr"] for p in group.parameters()} for name, group in net.named_children()}
+    if given != {name: {rate} for name, rate in rates.items()}:
+        turned = dict(zip(rates, list(rates.values())[::-1], strict=True))
+        if given == {name: {rate} for name, rate in turned.items()}:
+            return "The rates are in reversed order: the head has that of the stem."
+        wrong = next(name for name in rates if given[name] != {rates[name]})
+        return f"{wrong} should learn at {rates[wrong]:g}, not at {', '.join(f'{rate:g}' for rate in sorted(given[wrong]))}."
+    decayed = {name: held[id(p)]["weight_decay"] for name, p in net.named_parameters()}
+    flat = [name for name, p in net.named_parameters() if p.ndim == 1]
+    if any(decayed[name] for name in flat):
+        return f"Norms and biases decay, too, for instance {next(name for name in flat if decayed[name])}: give those a weight_decay of 0."
+    if any(decayed[name] != amount for name in set(decayed) - set(flat)):
+        return f"Filters and matrices should have the weight decay {amount:g} that the function was given."
+    return None
 
 
 def steps_to_half(answer: float) -> None:

@@ -1,17 +1,15 @@
 """Checks for the exercises of notebook 07."""
 
-from functools import lru_cache
+import math
+from collections.abc import Callable
 from itertools import count
 
-import pandas as pd
+import numpy as np
 
-from labutils.analysis.domain_distance import distance_from_pretraining
-from labutils.course.exercises.verdict import verdict
+from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.course.measured_tables import measured
-from labutils.data import load
 from labutils.experiments.runs import FEATURES, FULL, PARTIAL
 from labutils.experiments.statistics import effective_data
-from labutils.networks.backbones import build_feature_extractor
 
 
 def worth_of_a_label(answer: float) -> None:
@@ -44,37 +42,57 @@ def worth_of_a_label(answer: float) -> None:
     )
 
 
-def negative_digits(answer: float) -> None:
-    """Mean distance from pretraining of 200 digits, black on white."""
-    before, after, size = _distances_of_digits()
-    change = "nearer" if after < before else "further"
-    verdict(
+def measures_a_lead(answer: Callable) -> None:
+    """``answer(ours, theirs)`` gives mean, low and high of the lead: accuracies of the same seeds, 95 %."""
+    verdict_on_code(
         answer,
-        after,
-        f"They are {change} now, {after:.2f} instead of {before:.2f}, and not a stroke has changed: the distance sees brightness as well as shape.",
-        [
-            (before, "Those are the digits as they were, white on black."),
-            (
-                lambda a: abs(abs(float(a)) - abs(after - before)) < 0.005,
-                "That is the difference. Asked is the distance itself.",
-            ),
-            (after * size, "That is the sum over the groups. Asked is the mean."),
-            (
-                lambda a: isinstance(a, pd.DataFrame | pd.Series),
-                "Give one number: the mean of the column distance.",
-            ),
-        ],
-        "Take 255 - pictures['digits'], which stays uint8, and the mean of the column distance.",
+        _fault_of_a_lead,
+        "The difference is taken within each seed, so what makes a seed hard for both falls out; and few seeds need a large t.",
     )
 
 
-@lru_cache(maxsize=1)
-def _distances_of_digits() -> tuple[float, float, int]:
-    digits = load("digits", image_size=64)
-    images = digits.images[digits.labelled(200, seed=0).train]
-    model = build_feature_extractor()
-    tables = [distance_from_pretraining(model, some)["distance"] for some in (images, 255 - images)]
-    return tables[0].mean(), tables[1].mean(), len(tables[0])
+def _fault_of_a_lead(answer: Callable) -> str | None:
+    from scipy.stats import t
+
+    theirs = np.array([0.71, 0.80, 0.66, 0.75, 0.86])
+    ours = theirs + np.array([0.03, 0.01, 0.035, 0.015, 0.02])
+    differences, n = ours - theirs, len(ours)
+    lead, s = differences.mean(), differences.std(ddof=1)
+    factor = t.ppf(0.975, n - 1)
+    mean, low, high = (float(number) for number in answer(ours.copy(), theirs.copy()))
+    if math.isclose(mean, -lead, rel_tol=1e-6):
+        return "The lead has the wrong sign: ours minus theirs."
+    if not math.isclose(mean, lead, rel_tol=1e-6):
+        return f"The mean lead of these {n} seeds is {lead:.3f}, not {mean:.3f}."
+    if not math.isclose(high - mean, mean - low, rel_tol=1e-6):
+        return "The interval should reach as far up from the mean as down: return mean, low and high, in this order."
+    unpaired = math.sqrt(ours.var(ddof=1) + theirs.var(ddof=1))
+    wrong = {
+        "That is for independent seeds. Here both have the same pictures in each seed: take the differences first.": factor
+        * unpaired
+        / math.sqrt(n),
+        "1.96 is for many seeds. With few of them the standard deviation is a guess as well: take t with n - 1.": 1.96
+        * s
+        / math.sqrt(n),
+        "t is taken with n - 1, the number of differences less one.": t.ppf(0.975, n) * s / math.sqrt(n),
+        "That divides by n in the standard deviation. From a sample it is n - 1: std(ddof=1) in NumPy, std() in pandas.": factor
+        * differences.std()
+        / math.sqrt(n),
+        "That is the spread of single seeds. A mean of n has 1/√n of it.": factor * s,
+        "That is one standard error, without t.": s / math.sqrt(n),
+        "0.95 leaves 5 % on one side. For 2.5 % on either side it is 0.975.": t.ppf(0.95, n - 1)
+        * s
+        / math.sqrt(n),
+    }
+    half = high - mean
+    if math.isclose(half, factor * s / math.sqrt(n), rel_tol=1e-3):
+        return None
+    for hint, value in wrong.items():
+        if math.isclose(half, value, rel_tol=1e-3):
+            return hint
+    return (
+        f"Half the width of the interval is {half:.4f}, where t · s / √n is {factor * s / math.sqrt(n):.4f}."
+    )
 
 
 def seeds_for_a_clear_lead(answer: int) -> None:

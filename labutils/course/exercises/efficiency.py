@@ -1,10 +1,15 @@
 """Checks for the exercises of notebook 09."""
 
+from collections.abc import Callable
+
 import pandas as pd
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 from labutils.analysis.training_memory import largest_batch
-from labutils.course.exercises.verdict import verdict
-from labutils.training.settings import Settings
+from labutils.course.exercises.verdict import verdict, verdict_on_code
+from labutils.course.small_networks import small_network, small_pictures
 
 PARAMETERS = 23_512_130  # of ResNet-50 with two classes
 
@@ -30,29 +35,75 @@ def bytes_of_training(answer: float) -> None:
     )
 
 
-def settings_for_a_large_batch(answer: Settings) -> None:
-    """Steps of 256 pictures where only 32 fit at a time."""
-    verdict(
+def accumulates(answer: Callable) -> None:
+    """``answer(net, optimizer, pictures, labels, size)`` takes one step, with at most ``size`` pictures at a time."""
+    verdict_on_code(
         answer,
-        lambda given: (given.batch_size, given.accumulate) == (256, 8),
-        "batch_size is what a step learns from, accumulate in how many parts it is computed: 256 / 8 = 32 at a time.",
-        [
-            (
-                lambda given: not isinstance(given, Settings),
-                "Give a Settings object: Settings(batch_size=…, accumulate=…).",
-            ),
-            (
-                lambda given: (given.batch_size, given.accumulate) == (32, 8),
-                "batch_size counts the pictures of the whole step, not of a part: this would compute 4 at a time.",
-            ),
-            (
-                lambda given: (given.batch_size, given.accumulate) == (256, 32),
-                "accumulate is the number of parts, not their size: this would compute 8 at a time.",
-            ),
-            (lambda given: given.batch_size == 256, "Right batch, but how many parts of 32 is that?"),
-        ],
-        "A step of 256 pictures, in parts of 32.",
+        _fault_of_a_step,
+        "Each part weighs as much as it has pictures, their gradients add up, and the step is that of the whole batch.",
     )
+
+
+def _fault_of_a_step(answer: Callable) -> str | None:
+    pictures, labels = small_pictures(22)
+    size, parts = 8, list(torch.arange(22).split(8))
+    net = small_network().eval()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    cross_entropy(net(pictures[:4]), labels[:4]).backward()  # left over from a step before
+    at_once = []
+    counter = net.register_forward_pre_hook(lambda _, inputs: at_once.append(len(inputs[0])))
+    stale = [weight.grad.clone() for weight in net.parameters()]
+    answer(net, optimizer, pictures, labels, size)
+    counter.remove()
+    if max(at_once, default=0) > size:
+        return f"{max(at_once)} pictures went through at once where only {size} fit."
+
+    def after(*groups, weigh, left=None) -> nn.Module:
+        """The network after a step for each of ``groups``, which are lists of parts."""
+        twin = small_network().eval()
+        steps = torch.optim.SGD(twin.parameters(), lr=0.1)
+        for group in groups:
+            steps.zero_grad()
+            if left is not None:
+                for weight, gradient in zip(twin.parameters(), left, strict=True):
+                    weight.grad = gradient.clone()
+            for rows in group:
+                (cross_entropy(twin(pictures[rows]), labels[rows]) * weigh(rows)).backward()
+            steps.step()
+        return twin
+
+    def share(rows) -> float:
+        return len(rows) / len(labels)
+
+    def like(twin: nn.Module) -> bool:
+        pairs = zip(net.parameters(), twin.parameters(), strict=True)
+        return all(torch.allclose(ours, theirs, atol=1e-6) for ours, theirs in pairs)
+
+    if like(after(parts, weigh=share)):
+        return None
+    wrong = {
+        "No step was taken.": after(weigh=share),
+        "The gradients of an earlier step are still in it: clear them before the first part.": after(
+            parts, weigh=share, left=stale
+        ),
+        "The parts are not of equal size: a mean of their means gives the pictures of the last one more weight. Weigh each loss by its share "
+        "of the pictures.": after(parts, weigh=lambda rows: 1 / len(parts)),
+        "The losses are means over their parts, and backward() adds them up: the step is as many times too long as there are parts.": after(
+            parts, weigh=lambda rows: 1.0
+        ),
+        "Only the last part is in the step: zero_grad() between the parts throws away what was gathered.": after(
+            parts[-1:], weigh=share
+        ),
+        "A step was taken after each part: that is training with small batches. Step once, after the last part.": after(
+            *([part] for part in parts), weigh=share
+        ),
+    }
+    for hint, twin in wrong.items():
+        if like(twin):
+            return hint
+    if like(after(*([part] for part in parts), weigh=lambda rows: 1.0)):
+        return "A step was taken after each part: that is training with small batches. Step once, after the last part."
+    return "The weights afterwards are not those of one step with the mean cross-entropy of the whole batch."
 
 
 def batch_that_fits(answer: int, costs: pd.DataFrame) -> None:

@@ -1,12 +1,14 @@
 """Checks for the exercises of notebook 02."""
 
-import copy
+from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
-from labutils.course.exercises.verdict import verdict
+from labutils.course.exercises.verdict import verdict, verdict_on_code
+from labutils.course.small_networks import changed, small_network, small_pictures, state_of
 from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.groups import inference
 
 
 def trained_parameters(answer: int) -> None:
@@ -31,57 +33,85 @@ def trained_parameters(answer: int) -> None:
     )
 
 
-def stands_still(answer: nn.Module) -> None:
-    """A plain network, with its mode set by the student, that does not change when pictures run through it."""
-    if isinstance(answer, nn.Module):
-        mode = answer.training
-        seen = copy.deepcopy(answer)
-        before = {name: tensor.clone() for name, tensor in seen.state_dict().items()}
-        with torch.no_grad():
-            for _ in range(2):  # twice: a count of batches would go on
-                seen(torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
-        moved = [name for name, tensor in seen.state_dict().items() if not torch.equal(tensor, before[name])]
-        trainable = sum(parameter.requires_grad for parameter in answer.parameters())
-    verdict(
+def freezes(answer: Callable) -> None:
+    """``answer(net, trained)`` leaves the named groups of a plain network to learn, and all others standing still."""
+    verdict_on_code(
         answer,
-        lambda net: isinstance(net, nn.Module) and mode and not moved and not trainable,
-        "The network is in training mode and its frozen layers are not: nothing in it can move.",
-        [
-            (lambda net: not isinstance(net, nn.Module), "Give the network itself, not a number or a name."),
-            (lambda net: trainable, "Some weights still ask for a gradient: use requires_grad_(False)."),
-            (
-                lambda net: moved and all(m.training for m in net.modules()),
-                "Every layer is in training mode. If you put the BatchNorm layers into evaluation mode, train() afterwards has undone it: mind the order.",
-            ),
-            (
-                lambda net: moved,
-                "Some BatchNorm layers are still in training mode: go through net.modules(), which sees the layers inside of layers, too.",
-            ),
-        ],
-        "Nothing moves, but the whole network is in evaluation mode, so that a dropout layer would be off, too: call train() first, then put the BatchNorm layers alone into evaluation mode.",
+        _fault_of_freezing,
+        "What is frozen asks for no gradient and moves no buffer; what is trained is in training mode, and the names may change.",
     )
 
 
-def switches_for_a_cache(answer: set[str]) -> None:
-    """Which of eval, no_grad and inference_mode are used for features that a head is trained on afterwards."""
-    names = set(answer) if isinstance(answer, (set, list, tuple)) else answer
-    verdict(
-        names,
-        lambda chosen: chosen == {"eval", "no_grad"},
-        "eval() makes the features the same every time, no_grad() forgets the way to them, and a head can still learn from them.",
-        [
-            (
-                lambda chosen: "inference_mode" in chosen and "eval" in chosen,
-                "Autograd refuses inference tensors when it comes to train the head on them.",
-            ),
-            (
-                lambda chosen: chosen == {"eval"},
-                "The features would be right, but each would keep the whole graph behind it in memory.",
-            ),
-            (
-                lambda chosen: "eval" not in chosen and chosen & {"no_grad", "inference_mode"},
-                "That is about what is remembered. Dropout and BatchNorm would still run as in training.",
-            ),
-        ],
-        'Give a set of names out of "eval", "no_grad" and "inference_mode".',
+def _fault_of_freezing(answer: Callable) -> str | None:
+    net, (pictures, _) = small_network(dropout=0.5), small_pictures()
+    for trained in (["layer4", "head"], ["head"], ["layer3", "layer4", "head"]):
+        net.train()  # as a training loop does before every epoch
+        answer(net, list(trained))
+        for name, group in net.named_children():
+            asking = [weight.requires_grad for weight in group.parameters()]
+            if name not in trained and any(asking):
+                return f"Only {' and '.join(trained)} should learn, but weights of {name} still ask for a gradient."
+            if name in trained and not all(asking):
+                return (
+                    f"{name} should learn, but some of its weights ask for no gradient. The function may be called again with other "
+                    "names: thaw what was frozen before."
+                )
+        before = state_of(net)
+        net(pictures)
+        drifting = {name.split(".")[0] for name in changed(before, net)} - set(trained)
+        modes = {name: [part.training for part in group.modules()] for name, group in net.named_children()}
+        if drifting and all(map(all, modes.values())):
+            return (
+                f"The BatchNorm buffers of {', '.join(sorted(drifting))} drift: every layer is in training mode. requires_grad does not "
+                "speak about buffers. If you called eval(), a train() after it has undone it."
+            )
+        if drifting:
+            return f"BatchNorm buffers still drift in {', '.join(sorted(drifting))}: every frozen group needs eval()."
+        if not all(all(modes[name]) for name in trained):
+            return (
+                "Nothing frozen moves, but the trained groups are in evaluation mode, too: their dropout is off. Put only the frozen "
+                "groups into evaluation mode."
+            )
+    return None
+
+
+def keeps_features(answer: Callable) -> None:
+    """``answer(net, loader)`` gives features and labels on which a head can be trained."""
+    verdict_on_code(
+        answer,
+        _fault_of_features,
+        "The same features every time, no graph behind them, and each with its own label, in whatever order the loader gave them.",
     )
+
+
+def _fault_of_features(answer: Callable) -> str | None:
+    net, (pictures, labels) = small_network(dropout=0.5), small_pictures()
+    loader = DataLoader(TensorDataset(pictures, labels), batch_size=10, shuffle=True)
+    with inference(net):
+        right, outputs = net[:-1](pictures), net(pictures)
+    before = state_of(net)
+    features, given = answer(net, loader)
+    if features.shape == outputs.shape != right.shape:
+        return (
+            "Those are the outputs of the head. Features are what comes out of the group before it: net[:-1]."
+        )
+    if features.shape != right.shape or given.shape != labels.shape:
+        return (
+            f"{len(labels)} pictures should give features of shape {tuple(right.shape)} and as many labels. These are "
+            f"{tuple(features.shape)} and {tuple(given.shape)}."
+        )
+    if features.requires_grad:
+        return "The features are right to look at, but the graph behind them is kept, for all pictures at once: compute them in no_grad()."
+    if features.is_inference():
+        return "Autograd refuses inference tensors when the head is to be trained on them: use no_grad()."
+    if changed(before, net):
+        return "Buffers of the network have moved: it ran in training mode. Call eval() first."
+    distances = torch.cdist(features, right)
+    if distances.min(1).values.max() > 1e-4:
+        return "These are not the features of evaluation mode: was dropout on?"
+    if not torch.equal(given.long(), labels[distances.argmin(1)]):
+        return (
+            "The features are right, the labels belong to other pictures: this loader shuffles, and anew each time it is gone through. Keep the "
+            "labels that come with each batch."
+        )
+    return None

@@ -1,50 +1,58 @@
 """Checks for the exercises of notebook 08."""
 
 import math
+from collections.abc import Callable
 
-from labutils.course.exercises.verdict import verdict
+import numpy as np
+import torch
+
+from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.course.measured_tables import measured
-from labutils.forgetting import at_equal_accuracy, backward_transfer, forgetting, method_means
-from labutils.training.extra_loss import body
+from labutils.course.small_networks import small_network
+from labutils.forgetting import at_equal_accuracy, forgetting, method_means
 
-# A matrix whose forgetting differs from its backward transfer: the first task rose before it fell.
-MATRIX = ((0.80, 0.20, 0.30), (0.90, 0.70, 0.40), (0.60, 0.60, 0.90))
+# After each of three tasks: accuracies on the three. The first task rose before it fell.
+MATRIX = np.array([[0.80, 0.20, 0.30], [0.90, 0.70, 0.40], [0.60, 0.60, 0.90]])
+# Here a task was best before it was learned, as a probe: that is no knowledge to be forgotten.
+LUCKY = np.array(
+    [[0.70, 0.95, 0.30, 0.1], [0.60, 0.80, 0.35, 0.2], [0.65, 0.70, 0.85, 0.1], [0.40, 0.75, 0.55, 0.8]]
+)
 
 
-def numbers_by_hand(answer) -> None:
-    """Backward transfer and forgetting of `MATRIX`, as a pair."""
-    right = backward_transfer(MATRIX), forgetting(MATRIX)
-
-    def pair(first, second):
-        def matches(given) -> bool:
-            one, two = map(float, given)
-            return math.isclose(one, first, abs_tol=2e-3) and math.isclose(two, second, abs_tol=2e-3)
-
-        return matches
-
-    to_last = [MATRIX[2][j] - MATRIX[j][j] for j in range(3)]
-    verdict(
+def measures_forgetting(answer: Callable) -> None:
+    """``answer(R)`` gives the mean fall of the earlier tasks from their best accuracy since they were learned."""
+    verdict_on_code(
         answer,
-        pair(*right),
-        "Forgetting is the larger fall: the first task had gained ten points from the second before it lost thirty.",
-        [
-            (pair(-right[0], right[1]), "Backward transfer is end minus diagonal: a loss is negative."),
-            (
-                pair(right[0], -right[0]),
-                "That counts the fall from the diagonal twice. Forgetting begins at the best accuracy since the task was "
-                "learned, which may stand below the diagonal.",
-            ),
-            (
-                pair(sum(to_last) / 3, right[1]),
-                "Average over the two earlier tasks: the last one had no time to be forgotten.",
-            ),
-            (
-                lambda given: not hasattr(given, "__len__") or len(given) != 2,
-                "Give two numbers as a pair: (backward transfer, forgetting).",
-            ),
-        ],
-        "Look at the columns of the first two tasks alone: the last row, the diagonal, and the highest value between.",
+        _fault_of_a_measure,
+        "Each earlier task falls from the best that it reached since it was learned; the last one had no time to be forgotten.",
     )
+
+
+def _fault_of_a_measure(answer: Callable) -> str | None:
+    for R in (MATRIX, LUCKY):
+        given, right = float(answer(R.copy())), forgetting(R)
+        if math.isclose(given, right, abs_tol=1e-6):
+            continue
+        last, diagonal = R[-1, :-1], np.diag(R)[:-1]
+        wrong = {
+            "Forgetting counts a loss as positive: the best accuracy minus the last.": -right,
+            "That is the fall from the diagonal, which is backward transfer with the sign turned. A task may have risen before it fell: begin "
+            "at its best.": (diagonal - last).mean(),
+            "That is backward transfer. Forgetting begins at the best accuracy since a task was learned, and is positive.": (
+                last - diagonal
+            ).mean(),
+            "That averages over all tasks. The last one was just learned: leave it out.": right
+            * (len(R) - 1)
+            / len(R),
+            "The best of a whole column counts what a task had before it was learned, when a probe stood in for its head: begin at the "
+            "diagonal.": (R.max(0)[:-1] - last).mean(),
+            "That is a sum. Asked is the mean over the earlier tasks.": right * (len(R) - 1),
+        }
+        for hint, instead in wrong.items():
+            if math.isclose(given, instead, abs_tol=1e-6):
+                return hint
+        return f"For one matrix of {len(R)} tasks it gives {given:.3f}, not {right:.3f}. Go through the columns of the earlier tasks."
+    return None
 
 
 def best_keeper(answer, least: float) -> None:
@@ -80,37 +88,54 @@ def best_keeper(answer, least: float) -> None:
     )
 
 
-def penalty(answer, before, after, importance) -> None:
-    """What EWC with λ = 1 adds for ``after``, whose weights stood where ``before`` has them, at these importances."""
-    then, now = body(before), body(after)
-
-    def total(power: int = 2, weighed: bool = True) -> float:
-        moved = {name: (now[name] - then[name]).detach().double().abs() ** power for name in importance}
-        return sum(float((m * importance[n] if weighed else m).sum()) for n, m in moved.items())
-
-    verdict(
+def pulls_back(answer: Callable) -> None:
+    """``answer(net, start, importance, strength)`` gives what EWC adds to the loss."""
+    verdict_on_code(
         answer,
-        0.5 * total(),
-        "A spring on each weight: half its stiffness times the square of how far it was stretched.",
-        [
-            (total(), "The ½ is missing: ½ λ Σ F (w − w_old)²."),
-            (
-                lambda given: _near(given, (0.5 * total(weighed=False), total(weighed=False))),
-                "That pulls all weights alike, which is L2-SP: multiply each square by the importance of its weight.",
-            ),
-            (
-                lambda given: _near(given, (total(power=1), 0.5 * total(power=1))),
-                "The distance is squared: a weight twice as far away costs four times as much.",
-            ),
-            (
-                lambda given: float(given) < 0,
-                "A sum of squares times importances of 0 or more cannot be negative.",
-            ),
-        ],
-        "Go through the names in the importances: dict(model.named_parameters())[name] holds the weights of a model. "
-        "Heads are not among them, and not shared.",
+        _fault_of_a_pull,
+        "A spring on each shared weight: half its stiffness times the square of how far it was stretched. The head is free.",
     )
 
 
-def _near(given, values) -> bool:
-    return any(math.isclose(float(given), value, rel_tol=0.01) for value in values)
+def _fault_of_a_pull(answer: Callable) -> str | None:
+    net, strength = small_network(seed=1), 3.0
+    start = {name: weight.detach().clone() for name, weight in small_network().named_parameters()}
+    importance = {name: torch.rand_like(weight) for name, weight in start.items()}
+    term = answer(net, dict(start), dict(importance), strength)
+
+    def total(power: int = 2, weighed: bool = True, head: bool = False, from_zero: bool = False) -> float:
+        now = {name: weight.detach() for name, weight in net.named_parameters()}
+        names = [name for name in start if head or not name.startswith("head.")]
+        moved = {name: (now[name] if from_zero else now[name] - start[name]).abs() ** power for name in names}
+        return strength * sum(float((m * importance[n] if weighed else m).sum()) for n, m in moved.items())
+
+    given = float(torch.as_tensor(term).detach())
+    if not math.isclose(given, total() / 2, rel_tol=1e-3):
+        wrong = {
+            "The ½ is missing: ½ λ Σ F (w − w₀)².": (total(),),
+            "The head is pulled, too. It belongs to the task, not to what all tasks share: leave its weights out.": (
+                total(head=True) / 2,
+                total(head=True),
+            ),
+            "That pulls all weights alike, which is L2-SP: multiply each square by the importance of its weight.": (
+                total(weighed=False) / 2,
+                total(weighed=False),
+            ),
+            "That pulls toward 0, which is weight decay: the spring is at rest where the weight started.": (
+                total(from_zero=True) / 2,
+                total(from_zero=True),
+            ),
+            "The distance is squared: a weight twice as far away costs four times as much.": (
+                total(power=1) / 2,
+                total(power=1),
+            ),
+            "The strength is not in it.": (total() / 2 / strength, total() / strength),
+            "A loss is to be made smaller: the term must be positive.": (-total() / 2,),
+        }
+        for hint, values in wrong.items():
+            if any(math.isclose(given, value, rel_tol=1e-3) for value in values):
+                return hint
+        return f"It gives {given:.4g} where ½ λ Σ F (w − w₀)² is {total() / 2:.4g}."
+    if not (isinstance(term, torch.Tensor) and term.requires_grad):
+        return "The number is right, but no gradient comes from it: .item() and detach() cut it off, and nothing would be pulled."
+    return None

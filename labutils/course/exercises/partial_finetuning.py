@@ -1,105 +1,96 @@
 """Checks for notebook 03: ``from labutils.course.exercises import partial_finetuning as check``."""
 
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+import torch
 
-from labutils.course.exercises.verdict import verdict
+from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.course.measured_tables import measured
+from labutils.course.small_networks import changed, small_network, small_pictures, state_of
 from labutils.experiments.surgical_finetuning import at_best_rate
-from labutils.networks.backbones import build_feature_extractor
-from labutils.networks.freezing import block
-from labutils.training.stages import Stage
-
-SHARE = 0.99
-BLOCK, EPOCHS, RATE = ("layer1", "layer3"), 6, 3e-4
 
 
-@lru_cache(maxsize=1)
-def _least_groups() -> int:
-    """The least n with which at least 99 % of ResNet-50's parameters are trained."""
-    counts = [
-        row["parameters"]
-        for row in build_feature_extractor("torchvision/resnet50", pretrained=False).table(64)
-    ]
-    return next(n for n in range(1, len(counts) + 1) if sum(counts[-n:]) >= SHARE * sum(counts))
-
-
-def nearly_all_parameters(answer: Any) -> None:
-    """1: the least n that trains at least 99 % of ResNet-50's parameters."""
-    n = _least_groups()
-    verdict(
+def reads_bgr(answer: Callable) -> None:
+    """1: ``answer(net)`` gives a copy that answers pictures in the order blue, green, red as ``net`` answers them in red, green, blue."""
+    verdict_on_code(
         answer,
-        n,
-        f"With the last {n} groups. What is left, the stem and layer1, holds less than a hundredth of the weights, "
-        "but works on the largest pictures.",
-        [
-            (n - 1, "Close: is the head, the first of the n groups, counted? And is it 99 %, not 90 %?"),
-            (n + 1, "That many do, but so does one less: add up from the head until 99 % are reached."),
-            (lambda a: 0 < float(a) <= 1, "That is a share. Asked is n, the number of groups."),
-            (
-                lambda a: float(a) > 6,
-                "ResNet-50 has six groups here: n counts groups, not layers or parameters.",
-            ),
-            (
-                lambda a: float(a) in (1, 2),
-                "Add up the parameters from the head backwards: model.summary() prints them.",
-            ),
-        ],
-        "A whole number from 1 to 6: add up the parameters from the head backwards until they are 99 % of all.",
+        _fault_of_reading,
+        "The shift of the input is undone in the very first weights, and everything behind them may stay as it was.",
     )
 
 
-def _plan(answer: Any) -> list[Stage]:
-    stages = [answer] if isinstance(answer, Stage) else list(answer)
-    if not stages or not all(isinstance(stage, Stage) for stage in stages):
-        raise TypeError("not a plan")
-    return stages
+def _fault_of_reading(answer: Callable) -> str | None:
+    net, (pictures, _) = small_network().eval(), small_pictures()
+    before = state_of(net)
+    with torch.no_grad():
+        wanted, untouched = net(pictures), net(pictures.flip(1))
+    adapted = answer(net)
+    if changed(before, net):
+        return "The network that was handed in has changed, too: it shares its weights with the answer. Work on copy.deepcopy(net)."
+    with torch.no_grad():
+        given = adapted(pictures.flip(1))
+    if torch.allclose(given, wanted, atol=1e-4):
+        return None
+    if torch.allclose(given, untouched, atol=1e-4):
+        return "It answers as before: nothing was changed, or in a copy of the weights that was thrown away."
+    weight = before["stem.0.weight"]
+    other = {
+        "You turned the output channels round. A filter has the shape (out, in, height, width), and red, green and blue come in.": 0,
+        "You turned the filters upside down: dimension 1 holds the colours, the last two the places.": 2,
+        "You mirrored the filters: dimension 1 holds the colours, the last two the places.": 3,
+    }
+    for hint, dimension in other.items():
+        if torch.equal(adapted.stem[0].weight, weight.flip(dimension)):
+            return hint
+    if torch.equal(adapted.stem[0].weight, weight.flip(1)):
+        return "The first filters are right, but something behind them was changed as well."
+    return "Its answers to pictures in blue, green, red are not those of the network to the same pictures in red, green, blue."
 
 
-def _wanted() -> tuple[str, ...]:
-    return block(build_feature_extractor(), BLOCK, head=False)
-
-
-def block_in_the_middle(answer: Any) -> None:
-    """2: a plan for layer1 to layer3 alone, 6 epochs at 3e-4."""
-    wanted = _wanted()
-
-    def groups(answer: Any) -> tuple[str, ...]:
-        return _plan(answer)[-1].groups
-
-    verdict(
+def trains_block(answer: Callable) -> None:
+    """2: ``answer(net, first, last)`` trains a block of groups and the head, while no BatchNorm statistics move."""
+    verdict_on_code(
         answer,
-        lambda a: (
-            len(_plan(a)) == 1
-            and set(groups(a)) == set(wanted)
-            and _plan(a)[0].epochs == EPOCHS
-            and abs(_plan(a)[0].base_lr / RATE - 1) < 1e-6
-        ),
-        "Three neighbouring groups, and the head stays what it was: that is right only if the head already fits the task.",
-        [
-            (
-                lambda a: set(groups(a)) == {*wanted, "head"},
-                "The head is trained too. That is the default, because after feature extraction it is new; here it is to be "
-                "kept: which argument of partial_finetune says so?",
-            ),
-            (
-                lambda a: "head" in groups(a) and len(groups(a)) > 4,
-                "These are the last groups up to the head. A number counts from the back; a block has a first and a last name.",
-            ),
-            (
-                lambda a: len(groups(a)) < 3,
-                f"Some of the block are missing: give its first and last group, {BLOCK}, as a pair.",
-            ),
-            (lambda a: len(_plan(a)) > 1, 'One stage is asked for: how="at once".'),
-            (
-                lambda a: set(groups(a)) == set(wanted),
-                f"The right groups. Now look at epochs ({EPOCHS}) and base_lr ({RATE:g}).",
-            ),
-        ],
-        "Give what partial_finetune returns: a tuple of stages, for the block from layer1 to layer3 without the head.",
+        _fault_of_a_block,
+        "The block and the head learn, scales and shifts of its norms included, and all statistics stand still.",
     )
+
+
+def _fault_of_a_block(answer: Callable) -> str | None:
+    net, (pictures, _) = small_network(dropout=0.5), small_pictures()
+    names = [name for name, _ in net.named_children()]
+    for first, last in (("layer3", "layer4"), ("layer1", "layer2"), ("layer4", "head")):
+        net.train()  # as a training loop does before every epoch
+        answer(net, first, last)
+        wanted = {*names[names.index(first) : names.index(last) + 1], "head"}
+        asking = {name: [p.requires_grad for p in group.parameters()] for name, group in net.named_children()}
+        block = f"Asked for {first} to {last}"
+        if not any(asking["head"]):
+            return f"{block}, the head was left out: it is new and must always learn."
+        if last != "head" and not any(asking[last]):
+            return f"{block}, it leaves out {last}: a slice ends before its end."
+        for name, flags in asking.items():
+            if name not in wanted and any(flags):
+                return f"{block}, it trains {name}, too. Freeze everything first, what an earlier call has thawed included."
+            if name in wanted and not any(flags):
+                return f"{block}, it leaves out {name}."
+            if name in wanted and not all(flags):
+                return (
+                    f"{block}, only {sum(flags)} of {len(flags)} tensors of {name} learn. Standing still is about the running statistics: scales and "
+                    "shifts of the norms do learn."
+                )
+        before = state_of(net)
+        net(pictures)
+        if drifting := {name.split(".")[0] for name in changed(before, net)}:
+            return (
+                f"{block}, BatchNorm statistics of {', '.join(sorted(drifting))} move: every BatchNorm layer needs eval(), in the trained "
+                "groups, too, and after the last train()."
+            )
+        if "layer4" in wanted and not net.layer4[-1].training:
+            return f"{block}, the dropout of layer4 is off: put the BatchNorm layers into evaluation mode, and nothing else that learns."
+    return None
 
 
 def _means(table: pd.DataFrame) -> dict[str, float]:

@@ -1,53 +1,68 @@
 """Checks for notebook 05: ``from labutils.course.exercises import progressive_unfreezing as check``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from labutils.course.exercises.verdict import verdict
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from labutils.course.exercises.verdict import verdict, verdict_on_code
+from labutils.course.small_networks import changed, small_network, small_pictures, state_of
 from labutils.networks.backbones import build_feature_extractor
-from labutils.training.optimizers import group_rates
 from labutils.training.stages import Stage, partial_finetune
 
-BASE, DECAY, STAGE, GROUP = 1e-2, 3.0, 4, "layer1"
-EPOCHS = 15
+BASE, EPOCHS = 1e-2, 15
 
 
-def rate_of_a_group(answer: Any) -> None:
-    """1: the highest rate of layer1 in stage 4."""
-    model = build_feature_extractor()
-    stage = partial_finetune(model, len(model), how="progressively", epochs=4, base_lr=BASE)[STAGE - 1]
-    right = group_rates(model, stage.base_lr, DECAY)[GROUP]
-    away = len(model) - 1 - model.names.index(GROUP)
-    verdict(
+def enters_a_stage(answer: Callable) -> None:
+    """1: ``answer(net, optimizer, trained, factor)`` thaws and freezes groups, and slows all rates, in the same optimizer."""
+    verdict_on_code(
         answer,
-        right,
-        f"{right:.2g}: three stages took it down by {BASE / stage.base_lr:.0f}, and {away} groups between {GROUP} and the head by "
-        f"{DECAY**away:.0f}.",
-        [
-            (
-                stage.base_lr,
-                "That is the rate of the head in this stage: each group is slower than the one behind it.",
-            ),
-            (
-                group_rates(model, BASE, DECAY)[GROUP],
-                "That is its rate at the rate of the first stage: each stage begins lower.",
-            ),
-            (
-                right / 3,
-                "One factor of 3 too many: the rate falls *between* stages and *between* groups. How many steps is it from "
-                f"stage 1 to stage {STAGE}, and from {GROUP} to the head?",
-            ),
-            (
-                right * 3,
-                f"One factor of 3 is missing: from {GROUP} to the head it is {away} steps. Or was a stage left out?",
-            ),
-            (
-                lambda a: float(a) > BASE,
-                "Higher than the head in the first stage? Rates fall from stage to stage and towards the stem.",
-            ),
-        ],
-        f"Start at {BASE:g}, divide by 3 for each stage after the first, and by {DECAY:g} for each group between {GROUP} and the head.",
+        _fault_of_a_stage,
+        "The optimizer goes on with all that it remembers, every rate falls by the same factor, and what is frozen has no gradient.",
     )
+
+
+def _fault_of_a_stage(answer: Callable) -> str | None:
+    net, (pictures, labels) = small_network().eval(), small_pictures()
+    names = [name for name, _ in net.named_children()]
+    rates = dict(zip(names, (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2), strict=True))
+    optimizer = torch.optim.AdamW(
+        [{"params": group.parameters(), "lr": rates[name]} for name, group in net.named_children()]
+    )
+    # The last stage freezes again what was thawed.
+    for number, trained in enumerate((["head"], ["layer4", "head"], names, ["head"]), start=1):
+        cross_entropy(net(pictures), labels).backward()  # gradients of the stage before are still there
+        answer(net, optimizer, list(trained), 0.5)
+        if len(optimizer.param_groups) != len(names):
+            return "The optimizer has other parameter groups than before: all groups are in it from the start, so nothing is to be added."
+        given = [group["lr"] for group in optimizer.param_groups]
+        wanted = [rate * 0.5**number for rate in rates.values()]
+        if not np.allclose(given, wanted, rtol=1e-6):
+            if np.allclose(given, list(rates.values())):
+                return "The rates have not changed. Was a new optimizer made? The training loop goes on with the old one."
+            if len(set(given)) == 1:
+                return "All groups have one rate now: multiply each rate by the factor, so that their ratios stay."
+            if np.allclose(given, [rate / 0.5**number for rate in rates.values()]):
+                return "The rates rise from stage to stage: multiply by the factor."
+            return f"In stage {number} the rates should be {', '.join(f'{r:g}' for r in wanted)}, not {', '.join(f'{r:g}' for r in given)}."
+        for name, group in net.named_children():
+            asking = {weight.requires_grad for weight in group.parameters()}
+            if name in trained and asking != {True}:
+                left_out = " The head must always learn." if name == "head" else ""
+                return f"In stage {number}, {', '.join(trained)} should learn, and {name} does not.{left_out}"
+            if name not in trained and asking != {False}:
+                return f"In stage {number} only {', '.join(trained)} should learn, but {name} asks for a gradient."
+        before = state_of(net)
+        optimizer.step()
+        moved = {name.split(".")[0] for name in changed(before, net)} - set(trained)
+        if moved:
+            return (
+                f"In stage {number} {', '.join(sorted(moved))} still moved, although frozen: the gradients of the stage before are still there, and the "
+                "optimizer steps whatever has one. Set them to None."
+            )
+    return None
 
 
 def _stages(answer: Any) -> list[Stage]:

@@ -1,55 +1,72 @@
 """Checks for the exercises of notebook 01."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
 import torch
+from torch import nn
 
 from labutils.analysis.cka import linear_cka
 from labutils.analysis.features import group_features
-from labutils.analysis.receptive_fields import receptive_field
-from labutils.course.exercises.verdict import verdict
+from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.data import load
 from labutils.experiments.runs import FULL, PARTIAL, Strategy
 from labutils.networks.backbones import build_feature_extractor
 from labutils.training.stages import partial_finetune
 
-NEEDED = 64  # pixels
 CHANGED = 0.5  # of the size of the features
 
 
-def first_to_see_the_picture(answer: str) -> None:
-    """Name of the first group whose units see a square of 64 pixels."""
-    fields = _fields()
-    right = next(name for name, size in fields.items() if size >= NEEDED)
-    before = list(fields)[list(fields).index(right) - 1]
-    verdict(
+def sizes_a_field(answer: Callable) -> None:
+    """``answer(layers)`` gives how many pixels across a unit sees behind layers given as pairs (kernel, stride)."""
+    verdict_on_code(
         answer,
-        right,
-        f"A unit of {right} sees {fields[right]} pixels, one of {before} only {fields[before]}.",
-        [
-            (
-                lambda name: name in fields and fields[name] < NEEDED,
-                f"Its units see less than {NEEDED} pixels. Compare the sizes that were printed, not the strides.",
-            ),
-            (
-                "layer4",
-                "That group averages over the picture, but a unit can see all of it long before anything is averaged.",
-            ),
-            (
-                lambda name: name in fields,
-                "Its units do see the whole picture, but an earlier group's do so already.",
-            ),
-            ("head", "The head only reads features: look at what comes before it."),
-        ],
-        f"Give the name of a group as a text, one of {', '.join(fields)}.",
+        _fault_of_a_field,
+        "Each layer adds its kernel less one, in steps of what the strides before it have grown to. Networks that we built say the same.",
     )
 
 
-@lru_cache(maxsize=1)
-def _fields() -> dict[str, int]:
-    model = build_feature_extractor(pretrained=False)
-    return {name: receptive_field(model, name).size for name in model.names[:-1]}
+def _fault_of_a_field(answer: Callable) -> str | None:
+    for layers in (
+        [(3, 1)],
+        [(3, 2), (5, 1), (3, 2), (3, 2)],  # each misconception gives another size here
+        [(3, 2), (3, 1)],
+        [(7, 2), (1, 1), (3, 3), (2, 1)],
+    ):
+        given, right = float(answer(list(layers))), _seen_by_gradient(layers)
+        if given == right:
+            continue
+        told = " then ".join(f"{kernel} × {kernel} with stride {stride}" for kernel, stride in layers)
+        told = f"For {told} it gives {given:g} pixels; the gradient of such a network reaches {right}."
+        jumps = np.cumprod([1, *(stride for _, stride in layers)])
+        adds = np.array([kernel - 1 for kernel, _ in layers])
+        wrong = {
+            "The pixel where a field begins is missing: without a layer a unit sees 1.": right - 1,
+            "Strides play no part in it: behind a stride of 2 neighbours sit 2 pixels apart, so a kernel reaches twice as far.": 1
+            + adds.sum(),
+            "A layer's own stride does not widen its own field, only those of the layers behind it.": 1
+            + (adds * jumps[1:]).sum(),
+            "Fields do not add up like that: a kernel adds its size less one, for its middle was seen already.": sum(
+                k for k, _ in layers
+            ),
+            "Begin at the picture: the strides *before* a layer count, not those behind it.": 1
+            + (adds * np.cumprod([1, *(stride for _, stride in layers[::-1])])[:-1][::-1]).sum(),
+        }
+        return f"{told} {next((hint for hint, size in wrong.items() if size == given), '')}"
+    return None
+
+
+def _seen_by_gradient(layers: list[tuple[int, int]]) -> int:
+    """Build the layers, and count the pixels in a row that change one unit."""
+    net = nn.Sequential(*[nn.Conv1d(1, 1, kernel, stride, bias=False) for kernel, stride in layers])
+    for layer in net:
+        nn.init.ones_(layer.weight)
+    x = torch.ones(1, 1, 128, requires_grad=True)
+    units = net(x)[0, 0]
+    units[len(units) // 2].backward()
+    return int((x.grad != 0).sum())
 
 
 def partly_trained(answer: int) -> None:

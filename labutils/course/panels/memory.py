@@ -11,7 +11,7 @@ from labutils.course.panels.panel import DOTS, Panel, check_range, groups_text, 
 from labutils.plots.style import PALETTE
 
 CARDS = (8, 16, 24, 80)  # GB of 1e9 bytes
-HATCHES = ("", "//", "..", "\\\\", "xx")  # told apart without colours, too
+HATCHES = ("", "//", "..", "\\\\", "xx")  # distinguishable without colours, too
 TOO_MUCH = "#b71c1c"
 
 

@@ -7,7 +7,7 @@ from labutils.experiments.runs import open_domain
 from labutils.experiments.statistics import intervals
 from labutils.headless.parts.writing import keep, markdown, smallest_lead
 from labutils.headless.plan import Plan
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 
 
 def transfer_or_scratch(plan: Plan) -> str:
@@ -27,7 +27,7 @@ def transfer_or_scratch(plan: Plan) -> str:
         store=plan.store,
         workers=plan.workers,
     )
-    with whole_file(plan.outputs / "transfer_or_scratch_ends.csv") as path:
+    with atomic_write(plan.outputs / "transfer_or_scratch_ends.csv") as path:
         ends.to_csv(path, index=False)
     looked_at = curves.dropna(subset="validation_accuracy")
     means = intervals(looked_at, ["start", "step"], "validation_accuracy")

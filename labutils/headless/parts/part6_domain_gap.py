@@ -4,7 +4,7 @@ from labutils.experiments.comparisons import domain_gap_experiment
 from labutils.experiments.statistics import effective_data, intervals
 from labutils.headless.parts.writing import keep
 from labutils.headless.plan import Plan
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.training.settings import Settings
 
 DISTANCE = {"textures": "near", "solar": "different", "digits": "very different"}
@@ -26,7 +26,7 @@ def domain_gap(plan: Plan) -> str:
         workers=plan.workers,
     )
     means, worth = intervals(table, ["domain", "strategy", "labels"]), effective_data(table)
-    with whole_file(plan.outputs / "effective_data.csv") as path:
+    with atomic_write(plan.outputs / "effective_data.csv") as path:
         worth.to_csv(path, index=False)
     keep(plan, "domain_gap", table, plot_domain_gap(means, DISTANCE if plan.gap_labels else {}))
     shown = worth.assign(

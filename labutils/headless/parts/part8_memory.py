@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 import pandas as pd
 
-from labutils.analysis.training_memory import held_by_a_step, memory_costs, training_memory
+from labutils.analysis.training_memory import memory_costs, step_memory, training_memory
 from labutils.experiments.runs import open_domain
 from labutils.headless.parts.writing import keep
 from labutils.headless.plan import Plan
@@ -24,14 +24,14 @@ def memory(plan: Plan) -> str:
     settings = replace(plan.settings, batch_size=batch, accumulate=1)
     rows, cases = [], {}
     for groups in plan.trained_groups:
-        told = training_memory(costs, groups, batch)
-        held, seconds = held_by_a_step(model, domain, settings, groups)
-        cases[f"last {groups} trained"] = told
+        needed = training_memory(costs, groups, batch)
+        held, seconds = step_memory(model, domain, settings, groups)
+        cases[f"last {groups} trained"] = needed
         rows.append(
             {
                 "trained groups": groups,
-                **asdict(told),
-                "calculated": told.total,
+                **asdict(needed),
+                "calculated": needed.total,
                 "measured": held,
                 "seconds": seconds,
             }

@@ -6,7 +6,7 @@ import pandas as pd
 
 from labutils.data import Domain
 from labutils.headless.plan import Plan
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.training.evaluation import FEWEST, FEWEST_OF_A_CLASS
 
 
@@ -14,11 +14,11 @@ def percent(
     mean: float, low: float = float("nan"), high: float = float("nan"), pictures: int | None = None
 ) -> str:
     """An accuracy with its interval over seeds, if there is one, and with that of so many test pictures."""
-    told = [] if low != low else [f"{low:.1%} to {high:.1%} over the seeds"]
+    intervals = [] if low != low else [f"{low:.1%} to {high:.1%} over the seeds"]
     if pictures is not None:
         low, high = wilson(mean, pictures)
-        told.append(f"{low:.1%} to {high:.1%} for {pictures} test pictures")
-    return f"{mean:.1%}" + (f" (95 % interval {', '.join(told)})" if told else "")
+        intervals.append(f"{low:.1%} to {high:.1%} for {pictures} test pictures")
+    return f"{mean:.1%}" + (f" (95 % interval {', '.join(intervals)})" if intervals else "")
 
 
 def wilson(accuracy: float, pictures: int) -> tuple[float, float]:
@@ -38,26 +38,26 @@ def worth(domain: Domain) -> str:
     labels = domain.labels[domain.test]
     counts = labels.bincount(minlength=len(domain.classes))
     low, high = wilson(0.5, len(labels))
-    told = (
+    text = (
         f"{len(labels)} test pictures; always answering {domain.classes[int(counts.argmax())]!r} would give "
         f"{float(counts.max()) / len(labels):.1%}; an accuracy is known to ± {50 * (high - low):.0f} points at most"
     )
     if len(labels) < FEWEST:
-        told += ". **Too few test pictures to tell anything: take no difference below for real**"
+        text += ". **Too few test pictures to tell anything: take no difference below for real**"
     if few := [
         f"{name} {n}"
         for name, n in zip(domain.classes, counts.tolist(), strict=True)
         if n < FEWEST_OF_A_CLASS
     ]:
-        told += f". **Too few test pictures of {', '.join(few)} to tell whether they are recognised**"
-    return told
+        text += f". **Too few test pictures of {', '.join(few)} to tell whether they are recognised**"
+    return text
 
 
 def keep(plan: Plan, name: str, table: pd.DataFrame, figure) -> None:
     """Table and figure into the outputs, as ``name.csv`` and ``name.png``."""
-    with whole_file(plan.outputs / f"{name}.csv") as path:
+    with atomic_write(plan.outputs / f"{name}.csv") as path:
         table.to_csv(path, index=False)
-    with whole_file(plan.outputs / f"{name}.png") as path:
+    with atomic_write(plan.outputs / f"{name}.png") as path:
         figure.savefig(path, dpi=150)
 
 

@@ -4,48 +4,19 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cache
 
+from labutils.data.layouts.parts import BESIDE, only, part_of, settle_parts, tokens
+from labutils.data.layouts.tree import Found, Node, note_other_files
 from labutils.data.splits import DataError
-from labutils.data.tree import Found, Node, note_other_files
 
-PARTS = ("train", "validation", "test")
-_WORDS = (
-    r"train|training|trn|trainval",
-    r"val|valid|validate|validation|dev|development",
-    r"test|testing|tst|eval|evaluation|holdout|heldout",
-)
-_STUCK = r"(set|data|dataset|images|imgs|pics|pictures|folder|split)?"  # as in trainset
-_BESIDE = set(
-    "set data dataset images image imgs img pictures pics photos jpg png seg split part folder".split()
-)
 _NO_CLASS = {"pred", "preds", "prediction", "predictions", "predict", "annotation", "annotations", "metadata"}
 _NO_CLASS |= {"unlabelled", "unlabeled", "unlabelled_images", "unlabeled_images", "unsup", "unsupervised"}
-_CONTAINERS = _BESIDE | {"mask", "masks", "label", "labels", "raw", "original", "crops"}
+_CONTAINERS = BESIDE | {"mask", "masks", "label", "labels", "raw", "original", "crops"}
 LAYOUT = """Expected is one folder per class, with at least two classes:
     {name}/cats/first.jpg
     {name}/cats/second.png
     {name}/dogs/third.jpg
 or such folders inside {name}/train, {name}/val and {name}/test, or pictures with a table: labels="labels.csv\""""
-
-
-@cache
-def part_of(name: str) -> tuple[int | None, bool]:
-    """Which part a folder's name stands for, and whether it names nothing else (``seg_train``, not ``steam train``).
-
-    >>> part_of("seg_train"), part_of("Validation-Images"), part_of("steam train"), part_of("valves")
-    ((0, True), (1, True), (0, False), (None, False))
-    """
-    tokens = [token for token in map(str.lower, _tokens(name)) if not token.isdigit()]
-    parts = [part for t in tokens for part in range(3) if re.fullmatch(f"({_WORDS[part]}){_STUCK}", t)]
-    if not parts or len(set(parts)) > (2 if set(parts) == {0, 1} else 1):
-        return None, False
-    return min(parts), len(tokens) - len(parts) == sum(token in _BESIDE for token in tokens)
-
-
-def _tokens(name: str) -> list[str]:
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-    return re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?i)h[eo]ld[^a-z]?out", "holdout", name))
 
 
 def look_through(node: Node, stop: Iterable[str] = ()) -> Node:
@@ -82,7 +53,7 @@ def arrange(root: Node, parts: Mapping | str | bool | None = None) -> Found:
         pass
     elif nodes is None:
         if parts is None and top is not root and part_of(top.name)[1]:
-            notes.append(_only(f"{top.name}/", part_of(top.name)[0]))
+            notes.append(only(f"{top.name}/", part_of(top.name)[0]))
         pairs = [(child, child.name, None) for child in _class_folders(top, root, notes)]
         inner = {part_of(grandchild.name) for child, *_ in pairs for grandchild in child.filled}
         if inner and {(0, True), (2, True)} & inner and all(strict for _, strict in inner):
@@ -158,7 +129,7 @@ def _given_parts(root: Node, top: Node, notes: list[str]) -> tuple[Node, dict[in
     if len(shared) > 1 and not mixed and not any(part_of(name)[1] for name in shared):
         raise DataError(
             f"The folders {_listed(inside)} in {root.name} all hold {_listed(shared)}, as parts do that hold the same "
-            f"classes. If they are parts, say which: parts={{'train': {top.filled[0].name!r}, 'test': "
+            f"classes. If they are parts, rename them train and test, or say which: parts={{'train': {top.filled[0].name!r}, 'test': "
             f"{top.filled[-1].name!r}}}; if they are the classes, say parts=False"
         )
     for child in strict if len(inside) > 1 else ():
@@ -172,7 +143,7 @@ def _parts_in_names(top: Node) -> list[tuple[Node, str, int]] | None:
     """Class and part of folders that are named after both (``train_cats``), each class in several parts."""
     pairs = []
     for child in top.filled:
-        part, rest = part_of(child.name)[0], _tokens(child.name)
+        part, rest = part_of(child.name)[0], tokens(child.name)
         pairs.append((child, "_".join(token for token in rest if part_of(token)[0] is None), part))
     times = Counter(name for _, name, _ in pairs)
     several = len({part for *_, part in pairs}) > 1 and min(times.values(), default=0) > 1 and "" not in times
@@ -248,41 +219,6 @@ def _collect(root: Node, pairs: list[tuple[Node, str, int | None]], notes: list[
     note_other_files(sum((node.other_files() for node, *_ in pairs), Counter()), notes)
     labels, names, parts = ([row[column] for row in rows] for column in (0, 2, 3))
     return Found(names, labels, classes, None if None in parts else parts, notes)
-
-
-def settle_parts(
-    parts: list[int], notes: list[str], nodes: dict[int, list[Node]] | None = None
-) -> list[int] | None:
-    """Make two given parts training and test; with one there is nothing given.
-
-    Raises
-    ------
-    DataError
-        Where there are parts, but none for training.
-    """
-    there = sorted(set(parts))
-    said = {
-        part: " and ".join(f"{node.name}/" for node in nodes[part]) if nodes else PARTS[part]
-        for part in there
-    }
-    if len(there) == 1:
-        notes.append(_only(said[there[0]], there[0]))
-        return None
-    if 0 not in there:
-        raise DataError(
-            f"There are {' and '.join(said.values())} but nothing to train on: add a folder train, name it as in "
-            'parts={"train": …, "test": …}, or use everything as a test with parts="test"'
-        )
-    if len(there) == 2:
-        notes.append(f"Training is {said[0]}, test is {said[there[1]]}; validation is taken out of training")
-        return [min(part, 1) * 2 for part in parts]
-    notes.append(f"Parts as given: training is {said[0]}, validation {said[1]}, test {said[2]}")
-    return parts
-
-
-def _only(said: str, part: int) -> str:
-    hint = '; to use all of it as a test, say parts="test"' if part else ""
-    return f"Only {said} is there, so training, validation and test all come out of it{hint}"
 
 
 def _listed(items: Iterable) -> str:

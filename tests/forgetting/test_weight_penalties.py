@@ -109,7 +109,7 @@ def test_anchors_are_saved_whole(net, tiny_domain, tmp_path):
         assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
     assert EWC(anchor).identity == EWC(read).identity != EWC(read, 5.0).identity
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="not a whole file"):
+    with pytest.raises(ValueError, match="not a complete file"):
         Anchor.load(tmp_path / "broken.safetensors")
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from labutils.data import Domain
 from labutils.forgetting.fisher import diagonal_fisher
 from labutils.networks.groups import LayerGroups
-from labutils.runtime.files import whole_file
+from labutils.runtime.files import atomic_write
 from labutils.training.extra_loss import ExtraLoss, body, copied, digest
 
 Tensors = dict[str, torch.Tensor]
@@ -43,7 +43,7 @@ class Anchor:
         tensors = {
             f"{kind}/{name}": t.cpu().contiguous() for kind, d in parts.items() for name, t in d.items()
         }
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             save_file(tensors, temporary)
 
     @classmethod
@@ -56,11 +56,13 @@ class Anchor:
                 kind, name = key.split("/", 1)
                 parts[kind][name] = tensor
         except (SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is not a whole file written by Anchor.save: make it again") from error
+            raise ValueError(
+                f"{path} is not a complete file written by Anchor.save: make it again"
+            ) from error
         return cls(**parts)
 
 
-class _Pull(ExtraLoss):
+class _WeightPenalty(ExtraLoss):
     """strength / 2 · Σ over anchors and weights of importance · (w − w_then)²"""
 
     def __init__(self, anchors: Sequence[Anchor], strength: float):
@@ -70,8 +72,8 @@ class _Pull(ExtraLoss):
 
     @property
     def identity(self) -> str:
-        told = [f"{digest(anchor.weights)} {digest(anchor.importance)}" for anchor in self.anchors]
-        return f"{type(self).__name__} {self.strength!r} {' '.join(told)}"
+        digests = [f"{digest(anchor.weights)} {digest(anchor.importance)}" for anchor in self.anchors]
+        return f"{type(self).__name__} {self.strength!r} {' '.join(digests)}"
 
     def enter(self, trainer) -> None:
         device, own = trainer.device, body(trainer.model)
@@ -96,7 +98,7 @@ class _Pull(ExtraLoss):
         return 0.5 * self.strength * total
 
 
-class L2SP(_Pull):
+class L2SP(_WeightPenalty):
     """Pull every shared weight toward where it started, all with the same force; the head only decays.
 
     Adds strength / 2 · ‖w − w₀‖² over the trainable groups but the head. Plain weight decay, which pulls toward 0,
@@ -126,7 +128,7 @@ class L2SP(_Pull):
                 group["weight_decay"] = 0.0
 
 
-class EWC(_Pull):
+class EWC(_WeightPenalty):
     """Elastic weight consolidation: pull each shared weight toward its old value as strongly as it mattered.
 
     Adds strength / 2 · Σ_tasks Σ_i F_i (w_i − w_i,then)², with F the diagonal of the Fisher information.

@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
 
@@ -49,12 +48,12 @@ class Node:
     others: Counter = field(default_factory=Counter)
     children: list["Node"] = field(default_factory=list)
 
-    @cached_property
+    @property
     def total(self) -> int:
         """Pictures in it, at any depth."""
         return len(self.pictures) + sum(child.total for child in self.children)
 
-    @cached_property
+    @property
     def filled(self) -> list["Node"]:
         """Folders in it that hold pictures, at any depth."""
         return [child for child in self.children if child.total]

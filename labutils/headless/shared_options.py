@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from labutils.experiments.runs import Pictures
+from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.runtime.devices import pick_device
 
 
@@ -14,7 +15,7 @@ def add_network_options(parser: ArgumentParser) -> None:
     """--backbone, --image-size and --device."""
     parser.add_argument(
         "--backbone",
-        default="efficientnet_lite0",
+        default=DEFAULT_BACKBONE,
         metavar="NAME",
         help="pretrained network: any name of torchvision or timm (%(default)s, whose weights are installed)",
     )
@@ -70,6 +71,21 @@ def pictures_of(path: str, arguments: Namespace, **options) -> Pictures:
     return Pictures.at(path, **options, **reading_options(arguments))
 
 
+# What messages advise to whoever calls the lab from Python
+IN_THE_SHELL = {"skip_unreadable=True": "--skip-unreadable", 'labels="labels.csv"': "--labels labels.csv"}
+
+
+def for_the_shell(message: str) -> str:
+    """The message with options spelled as on the command line.
+
+    >>> for_the_shell("Mend them, or leave them out with skip_unreadable=True")
+    'Mend them, or leave them out with --skip-unreadable'
+    """
+    for here, there in IN_THE_SHELL.items():
+        message = message.replace(here, there)
+    return message
+
+
 def ended(action: Callable[[], None], kept: str = "") -> int:
     """Do it. Returns the exit code: 0, 1 after one line that says what is wrong, or 130 after Ctrl-C.
 
@@ -78,7 +94,7 @@ def ended(action: Callable[[], None], kept: str = "") -> int:
     try:
         action()
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"\n{type(error).__name__}: {for_the_shell(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. {kept}".rstrip(), file=sys.stderr)

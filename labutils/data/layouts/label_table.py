@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from labutils.data.layout import PARTS, part_of, settle_parts
+from labutils.data.layouts.parts import PARTS, part_of, settle_parts
+from labutils.data.layouts.tree import Found, Node, note_other_files
 from labutils.data.splits import DataError
-from labutils.data.tree import Found, Node, note_other_files
 
 LABEL_NAMES = ("label", "labels", "class", "classes", "class_name", "category", "target", "diagnosis", "y")
 LABEL_NAMES += ("breed", "species", "label_name", "class_label", "class_id", "category_name", "label_group")

@@ -1,0 +1,1 @@
+"""What the folders and tables of a data set mean, before any picture is opened."""
