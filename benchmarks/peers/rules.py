@@ -5,7 +5,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from types import SimpleNamespace
 
-import pandas as pd
 import torch
 from fastai.callback.schedule import minimum, slide, steep, valley
 from fastai.learner import AvgSmoothLoss
@@ -16,7 +15,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch_lr_finder import LRFinder
 
 from benchmarks.peers.curves import Rule, lab_rule
-from labutils.training.range_test import HELD_OUT, below_minimum
 
 
 def _fastai(function) -> Rule:
@@ -72,14 +70,6 @@ def _torch_lr_finder(rates, losses) -> float | None:
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         finder.range_test(nothing, None, rates[0], rates[-1], num_iter=len(rates), diverge_th=math.inf)
         return float(finder.plot(ax=Figure().subplots())[1])
-
-
-LAB_DEFAULT = f"lab {HELD_OUT} (default)"  # on real pictures it looks at other losses than the rest
-
-
-def lab_default(rates, losses) -> float | None:
-    """The lab's default where these are the losses of the held-out pictures."""
-    return below_minimum(pd.DataFrame({"rate": rates, "held_out": losses}))
 
 
 RULES: dict[str, Rule] = {

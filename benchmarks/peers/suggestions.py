@@ -20,10 +20,11 @@ import pandas as pd
 import torch
 
 from benchmarks.peers.contenders import origin
-from benchmarks.peers.curves import DRAWS, ask, curves, judge
+from benchmarks.peers.curves import DRAWS, LAB_DEFAULT, ask, curves, judge, lab_default
 from benchmarks.peers.heads_side_by_side import train_heads
-from benchmarks.peers.rules import LAB_DEFAULT, RULES, lab_default
+from benchmarks.peers.rules import RULES
 from benchmarks.peers.tasks import Conditions
+from benchmarks.peers.worth import TRIED, outwards, summary
 from benchmarks.provenance import save
 from labutils import (
     ActivationCache,
@@ -45,17 +46,9 @@ from labutils.training import range_test
 
 LABELS, IMAGE_SIZE = {"textures": 60, "solar": 500, "digits": 300}, 64
 GROUPS = {"head": 1, "last two groups": 2, "all groups": 6}
-SEEDS = {
-    "head": tuple(range(10)),
-    "last two groups": (0, 1),
-    "all groups": (0, 1),
-}  # the others take minutes a seed
+FEW = (0, 1)  # where a seed takes minutes
+SEEDS = {"head": tuple(range(10)), "last two groups": FEW, "all groups": FEW}
 DEEPER_STEPS = 30  # of a training of more than the head
-TRIED = tuple(float(f"{rate:.3g}") for rate in np.geomspace(1e-4, 1e-1, 10))
-FIRST_TRIED, CLEARLY_WORSE = (
-    3,
-    0.3,
-)  # deeper trainings are tried from 1e-3 to both sides until the loss is so much higher
 FOLDER = data_folder() / "peers" / "suggestions"
 CACHE = ActivationCache()
 
@@ -155,17 +148,6 @@ def loss_after(task: Task, domain: Domain, rate: float) -> float:
         return np.inf
 
 
-def outwards(loss) -> dict[float, float]:
-    """Losses at the rates of `TRIED` from the middle to both sides, on each until they are clearly worse than the best."""
-    found = {FIRST_TRIED: loss(TRIED[FIRST_TRIED])}
-    for way in (range(FIRST_TRIED + 1, len(TRIED)), range(FIRST_TRIED - 1, -1, -1)):
-        for place in way:
-            found[place] = loss(TRIED[place])
-            if found[place] > min(found.values()) + CLEARLY_WORSE:
-                break
-    return {TRIED[place]: found[place] for place in sorted(found)}
-
-
 def seconds(task: Task) -> dict[str, float]:
     """CPU seconds of the range test as it is, and without looking at held-out pictures; nothing cached before."""
     measured, sample = {}, range_test._sample
@@ -176,34 +158,6 @@ def seconds(task: Task) -> dict[str, float]:
         measured[name] = process_time() - started
         range_test._sample = sample
     return measured
-
-
-def above_best(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each task and tool: the loss above that of the best rate tried; infinite where nothing was suggested."""
-    keys = ["domain", "trained", "batch_size", "seed"]
-    tried = rows["tool"].str.startswith("tried")
-    best = rows[tried].groupby(keys)["loss"].min().rename("best")
-    tools = rows[~tried].join(best, on=keys)
-    above = (tools["loss"] - tools["best"]).where(tools["rate"].notna(), np.inf)
-    return tools.assign(above_best=above, answered=tools["rate"].notna())
-
-
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each tool and what is trained: how often it answers, and the loss above the best in the median and nine of ten."""
-    judged = above_best(rows)
-    whole = judged.assign(trained="all tasks")
-    return (
-        pd.concat([whole, judged])
-        .groupby(["trained", "tool"], sort=False)
-        .agg(
-            tasks=("answered", "size"),
-            answered=("answered", "mean"),
-            median=("above_best", "median"),
-            nine_of_ten=("above_best", lambda losses: losses.quantile(0.9, interpolation="higher")),
-            worst=("above_best", "max"),
-        )
-        .reset_index()
-    )
 
 
 def main() -> None:
@@ -222,11 +176,8 @@ def main() -> None:
         for domain in LABELS
         for batch_size in (16, 64)
     ]
-    rows, times, how = (
-        [],
-        [],
-        {"labels": LABELS, "image_size": IMAGE_SIZE, "seeds": SEEDS, "deeper_steps": DEEPER_STEPS},
-    )
+    rows, times = [], []
+    how = {"labels": LABELS, "image_size": IMAGE_SIZE, "seeds": SEEDS, "deeper_steps": DEEPER_STEPS}
     for task in tasks:
         found = read_json(FOLDER / task.file) or real(task)
         if task.seed == 0 and "seconds" not in found:
