@@ -46,10 +46,8 @@ class RangeTest:
     suggestions : dict of str to float
         "held-out minimum/4", a quarter of the rate with the lowest held-out loss; of the losses of the batches "steepest",
         "valley" and "minimum/10". What a curve does not support is missing.
-    reason : str or None
-        Why there is no suggestion.
-    stopped : str
-        Why the test ended.
+    reason, stopped : str or None, str
+        Why there is no suggestion; why the test ended.
     """
 
     curve: pd.DataFrame
@@ -90,9 +88,8 @@ def lr_finder(
     loss of the same validation pictures: at most 256, eight batches, and half as many as are trained on. Not so where
     BatchNorm normalises by the batch.
 
-    Works on copies of model and optimizer, and draws from generators of its own: training afterwards is
-    bit-identical to training without the test. Groups keep the ratios of their rates; a short training set is
-    gone through again and again.
+    Works on copies and draws from generators of its own: training afterwards is bit-identical to training without the test.
+    Groups keep the ratios of their rates; a short training set is gone through again and again.
 
     Parameters
     ----------
@@ -102,24 +99,20 @@ def lr_finder(
     settings : Settings
         Batch size, precision, augmentation and decay of the rates are those of the training to come.
     stages : sequence of Stage, or Stage, optional
-        A plan, whose first stage is tested, or the stage to test, such as ``plan[1]``. Default exactly the weights with
-        ``requires_grad``.
+        A plan, whose first stage is tested, or the stage to test. Default exactly the weights with ``requires_grad``.
     optimizer : Optimizer, optional
         Default `discriminative_lr_optimizer` with the settings. The rates swept are those of the head, by identity. It must
         hold every weight that the test trains.
     cache : ActivationCache, optional
         Shared with `fit`, the frozen prefix is run only once for both.
-    lowest, highest : float, default 1e-6 and 10
-        Rates of the head, per step.
-    steps : int, default 100
-        At least 10; spaced evenly on the logarithm of the rate.
+    lowest, highest, steps : float, float, int, default 1e-6, 10 and 100
+        Rates of the head, evenly spaced on the logarithm, one a step; at least 10.
     stop_factor : float, default 4
         Stop when the smoothed loss exceeds this many times its lowest value so far.
 
     Returns
     -------
     RangeTest
-        With ``curve``, ``suggestions`` or a ``reason`` for none, and ``plot()``.
 
     Raises
     ------
@@ -133,9 +126,8 @@ def lr_finder(
     if not (all(isinstance(rate, Real) for rate in (lowest, highest)) and 0 < lowest < highest < math.inf):
         raise ValueError(f"The range {lowest!r} to {highest!r} is empty: 0 < lowest < highest is needed")
     if not (is_whole(steps) and steps >= FEWEST_STEPS):
-        raise ValueError(
-            f"steps={steps!r} is too few to see a shape: use at least {FEWEST_STEPS}, 100 is usual, in whole numbers"
-        )
+        enough = f"use at least {FEWEST_STEPS}, 100 is usual, in whole numbers"
+        raise ValueError(f"steps={steps!r} is too few to see a shape: {enough}")
     # Together, so that the copy of the optimizer steps the copied weights.
     model, optimizer = copy.deepcopy((model, optimizer))
     plan = stages if stages is None or isinstance(stages, Stage) else list(stages)[:1]
@@ -144,8 +136,7 @@ def lr_finder(
     trainer.enter(trainer.stages[0])
     rates, losses, held_out = np.geomspace(lowest, highest, steps), [], np.full(steps, np.nan)
     sample, every = _sample(trainer), max(1, steps // LOOKS)
-    stopped, running = "all rates were tried", 0.0
-    lowest_running = math.inf
+    stopped, running, lowest_running = "all rates were tried", 0.0, math.inf
     with (
         seeded(derived_seed(settings.seed, "range test"), trainer.device),
         progress_bar(total=steps, desc="Range test") as bar,
@@ -203,25 +194,22 @@ def below_minimum(curve: pd.DataFrame) -> float | None:
 
 
 def suggest(rates, losses) -> tuple[pd.DataFrame, dict[str, float], str | None]:
-    """Smooth a curve of losses over rates and read rates off it.
+    """Smooth a curve of losses over rates by a centred Gaussian and read rates off it.
 
-    The loss is smoothed by a centred Gaussian over neighbouring steps. A running average, as other finders
-    use, answers late: with β = 0.98 by fifty steps, half of the whole test.
+    A running average, as other finders use, answers late: with β = 0.98 by fifty steps, half of the whole test.
 
     Parameters
     ----------
-    rates : array of shape (n,)
-        Rising, evenly spaced on the logarithm.
-    losses : array of shape (n,)
-        May end in NaN or infinity.
+    rates, losses : arrays of shape (n,)
+        Rates rising, evenly spaced on the logarithm; losses may end in NaN or infinity.
 
     Returns
     -------
     curve : DataFrame
         rate, loss, smoothed.
     suggestions : dict
-        "steepest": fastest fall per factor of the rate; "valley": middle, on the logarithm, of the fall from
-        the starting level to the lowest point; "minimum/10": a tenth of the rate with the lowest loss.
+        "steepest": fastest fall per factor of the rate; "valley": middle, on the logarithm, of the fall from the starting
+        level to the lowest point; "minimum/10": a tenth of the rate with the lowest loss.
     reason : str or None
         None, or why there is no suggestion: too short, flat within the noise, or rising.
 
