@@ -83,12 +83,17 @@ def looked_at(losses: np.ndarray, every: int = 4) -> pd.DataFrame:
 
 
 def test_a_quarter_of_the_rate_of_the_lowest_held_out_loss():
-    rates = np.array([below_minimum(looked_at(curve("falling", seed, noise=0.01))) for seed in range(20)])
-    lowest = RATES[curve("falling", noise=0).argmin()]
-    assert ((rates > lowest / BELOW / 2) & (rates < lowest / BELOW * 2)).all()
-    broken = curve("falling", noise=0)
-    broken[80:] = np.nan
-    assert below_minimum(looked_at(broken)) == pytest.approx(lowest / BELOW, rel=0.5)
+    quarter = RATES[curve("falling", noise=0).argmin()] / BELOW
+    exact = curve("falling", noise=0)
+    assert below_minimum(looked_at(exact, every=1)) == pytest.approx(quarter, rel=0.3), (
+        "but for the smoothing"
+    )
+    assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2, "but for what lies between two looks"
+    exact[80:] = np.nan
+    assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2
+    # With noise the lowest point lies anywhere on the flat bottom, and a quarter of it is in the fall or on the bottom.
+    noisy = np.array([below_minimum(looked_at(curve("falling", seed, noise=0.01))) for seed in range(20)])
+    assert ((noisy > 1e-3) & (noisy < BELOW * quarter)).all()
 
 
 @pytest.mark.parametrize("kind", ["flat", "rising"])
