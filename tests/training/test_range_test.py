@@ -89,7 +89,7 @@ def test_a_quarter_of_the_rate_of_the_lowest_held_out_loss():
         "but for the smoothing"
     )
     assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2, "but for what lies between two looks"
-    exact[80:] = np.nan
+    exact[90:] = np.nan
     assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2
     # With noise the lowest point lies anywhere on the flat bottom, and a quarter of it is in the fall or on the bottom.
     noisy = np.array([below_minimum(looked_at(curve("falling", seed, noise=0.01))) for seed in range(20)])
