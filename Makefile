@@ -13,12 +13,12 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval notebooks
-	$(BIN)/python -m pytest tests/notebooks/test_browser.py
+	$(BIN)/python -m pytest -m browser tests/notebooks
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --doctest-modules --cov --cov-report=term -m "not claims and not browser" labutils tests
 
 # What the lab says of transfer learning, on real pictures over three seeds: longer than all other tests together
 claims: .venv/ready
-	$(BIN)/python -m pytest -m claims -s tests/notebooks/test_claims.py tests/course/test_panels.py
+	$(BIN)/python -m pytest -m claims -s tests/notebooks/test_claims.py
 
 solution: .venv/ready
 	$(BIN)/python solution.py

@@ -13,7 +13,7 @@ import nbformat
 from labutils.runtime.files import PROJECT, atomic_write
 from publishing.execute import PAGES
 
-TO_LOOK_UP = ("glossary.md", "cheat_sheet.md")  # of docs/; pages link to them
+TO_LOOK_UP = ("docs/glossary.md", "docs/cheat_sheet.md")  # pages link to them
 
 
 def write_copies(folder: Path) -> list[Path]:
@@ -24,8 +24,8 @@ def write_copies(folder: Path) -> list[Path]:
             nbformat.write(blank(nbformat.read(path, as_version=4)), temporary)
         written.append(folder / path.name)
     for name in TO_LOOK_UP:
-        with atomic_write(folder / name) as temporary:
-            temporary.write_text(_beside((PAGES.parent / "docs" / name).read_text()))
+        with atomic_write(folder / Path(name).name) as temporary:
+            temporary.write_text(_beside((PROJECT / name).read_text()))
     return written
 
 
@@ -41,8 +41,10 @@ def blank(page: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _beside(text: str) -> str:
-    """Links as they are where pages and what they link to lie in one folder."""
-    return re.sub(r"\]\(\.\./(docs|notebooks)/", "](", text)
+    """Links as they are where pages and what they link to lie in one folder; other files of the lab become plain words."""
+    known = "|".join(re.escape(name) for name in TO_LOOK_UP)
+    text = re.sub(rf"\]\((?:\.\./)?(?:{known})", lambda found: f"]({found[0].rsplit('/')[-1]}", text)
+    return re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"\1", text)
 
 
 def main() -> int:

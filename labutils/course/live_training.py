@@ -71,6 +71,6 @@ class LiveTraining:
             self.state, self.error = "failed", error
         self._changed(self)
 
-    def _note(self, row: dict) -> None:
+    def _note(self, row: dict, *network) -> None:  # which a `Run` hands over, too
         self.rows.append(row)
         self._changed(self)

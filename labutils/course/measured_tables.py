@@ -41,16 +41,26 @@ def measured(name: str) -> pd.DataFrame:
 
 def provenance(name: str) -> str:
     """Lines for beside the table: what was measured, on which device, with which versions, commit, seeds, and when."""
+    origin = _origin(name)
+    told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in origin["conditions"].items())
+    seeds = origin["seeds"]
+    commit = origin["commit"].replace("-dirty", " with uncommitted changes")
+    text = (
+        f"Measured beforehand, not in this notebook: {told}; seeds {seeds[0]} to {seeds[-1]}; {origin['device']}; "
+        f"torch {origin['versions']['torch']}; commit {commit}; {origin['date']}."
+    )
+    return textwrap.fill(text, 100, break_on_hyphens=False)  # what JupyterLab shows without breaking a word
+
+
+def conditions(name: str) -> dict:
+    """What all rows of the table were measured with, such as the base rate."""
+    return _origin(name)["conditions"]
+
+
+def _origin(name: str) -> dict:
     origin = read_json(FOLDER / f"{name}.json")
     if origin is None:
         raise FileNotFoundError(
             f"benchmarks/results/{name}.json is missing: make the table again with benchmarks/measure.py {name}"
         )
-    conditions = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in origin["conditions"].items())
-    seeds = origin["seeds"]
-    commit = origin["commit"].replace("-dirty", " with uncommitted changes")
-    text = (
-        f"Measured beforehand, not in this notebook: {conditions}; seeds {seeds[0]} to {seeds[-1]}; {origin['device']}; "
-        f"torch {origin['versions']['torch']}; commit {commit}; {origin['date']}."
-    )
-    return textwrap.fill(text, 100, break_on_hyphens=False)  # what JupyterLab shows without breaking a word
+    return origin

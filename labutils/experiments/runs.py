@@ -16,6 +16,7 @@ from labutils.data import INSTALLED, PUBLIC, Domain, folder, load
 from labutils.experiments.executors import default_workers, execute, open_executor
 from labutils.networks.adapters import add_adapters
 from labutils.networks.backbones import build_feature_extractor
+from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
 from labutils.runtime.distributed import alone, from_all, from_main, share, world_size
 from labutils.runtime.files import read_json, write_json
@@ -23,6 +24,7 @@ from labutils.runtime.progress import progress_bar
 from labutils.training.activation_cache import ActivationCache
 from labutils.training.evaluation import evaluate
 from labutils.training.loop import fit
+from labutils.training.optimizers import discriminative_lr_optimizer
 from labutils.training.settings import Settings
 from labutils.training.stages import partial_finetune
 
@@ -41,9 +43,10 @@ class Strategy:
         How many groups are trained, counted from the head; None for all.
     how : str
         See `partial_finetune`.
-    base_lr : float
-        Rate of the head in the first stage.
+    base_lr : float or tuple of float
+        Rate of the head in the first stage; or one rate for each group, shallow to deep.
     lr_decay : float
+        Not used with a rate for each group.
     pretrained : bool
         False starts from random weights.
     weights : str
@@ -53,10 +56,15 @@ class Strategy:
     name: str
     groups: int | None
     how: str
-    base_lr: float
+    base_lr: float | tuple[float, ...]
     lr_decay: float = 3.0
     pretrained: bool = True
     weights: str = "all"
+
+    @property
+    def head_lr(self) -> float:
+        """Rate of the head in the first stage."""
+        return self.base_lr[-1] if isinstance(self.base_lr, tuple) else self.base_lr
 
 
 FEATURES = Strategy("feature extraction", 1, "at once", 1e-2)
@@ -139,8 +147,8 @@ class Run:
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
-    def execute(self, on_epoch: Callable[[dict], bool | None] | None = None) -> dict:
-        """Train and evaluate; ``on_epoch`` as in `fit`.
+    def execute(self, on_epoch: Callable[[dict, LayerGroups], bool | None] | None = None) -> dict:
+        """Train and evaluate; ``on_epoch`` as in `fit`, and it is given the network, too, which it must not change.
 
         Returns accuracies (0 to 1), seconds, and ``history``, a list of rows an epoch.
         """
@@ -155,17 +163,19 @@ class Run:
         if plan.weights == "adapters":
             add_adapters(model, seed=self.seed)
         before = {name: weights.clone() for name, weights in model.state_dict().items()}
+        optimizer = discriminative_lr_optimizer(model, plan.base_lr, plan.lr_decay, settings.weight_decay)
         stages = partial_finetune(
             model,
             plan.groups or len(model),
             how=plan.how,
             epochs=settings.epochs,
-            base_lr=plan.base_lr,
+            base_lr=plan.head_lr,
             weights=plan.weights,
         )
         trained = {name for stage in stages for name in stage.groups}
         cache = _shared_cache(settings.cache_limit_gb)
-        history = fit(model, few, settings, stages, cache=cache, on_epoch=on_epoch)
+        watch = on_epoch and (lambda row: on_epoch(row, model))
+        history = fit(model, few, settings, stages, optimizer=optimizer, cache=cache, on_epoch=watch)
         result = {
             "validation_accuracy": float(history["validation_accuracy"].iloc[-1]),
             "frozen_unmoved": all(

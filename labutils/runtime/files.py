@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from labutils.runtime.distributed import is_main
-
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -44,6 +42,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     >>> target.read_text()
     '1 2 3'
     """
+    from labutils.runtime.distributed import is_main  # loads torch, which reading does not need
+
     path = Path(path)
     if not is_main():
         with tempfile.TemporaryDirectory() as dropped:

@@ -23,6 +23,11 @@ class Bar(tqdm):
             check_stop()
             yield item
 
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self.total = self.n  # ended early on purpose: tqdm's bar for notebooks would turn red and stay
+        super().__exit__(kind, error, trace)
+
 
 def progress_bar(*arguments, **options) -> tqdm:
     """A bar that shows after two seconds, leaves nothing behind, and is off where ``LAB_PROGRESS=off``."""

@@ -123,30 +123,36 @@ def partial_finetune(
     5 0.001 ('head',)
     5 0.0001 ('layer3', 'layer4', 'head')
     """
+    if not isinstance(base_lr, Real):
+        raise ValueError(f"base_lr={base_lr!r} must be a number, 1e-3 is usual")
+    stages = plan(block(model, n, head=head), how, epochs, base_lr, weights)
+    freeze_all_but(model, stages[0].groups, weights)
+    return stages
+
+
+def plan(
+    groups: tuple[str, ...], how: str, epochs: int, base_lr: float, weights: str = "all"
+) -> tuple[Stage, ...]:
+    """The stages that unfreeze ``groups``, named from shallow to deep; arguments and errors as in `partial_finetune`."""
     if how not in HOW:
         raise ValueError(f"how={how!r}: use one of {HOW}")
     if not is_whole(epochs):
         raise ValueError(f"epochs={epochs!r} must be a whole number")
-    if not isinstance(base_lr, Real):
-        raise ValueError(f"base_lr={base_lr!r} must be a number, 1e-3 is usual")
-    target = block(model, n, head=head)
     if how == "at once":
-        blocks, rates = [target], [base_lr]
+        blocks, rates = [groups], [base_lr]
     elif how == "linear probe first":
-        blocks, rates = [("head",), target], [base_lr, base_lr / 10]
+        blocks, rates = [("head",), groups], [base_lr, base_lr / 10]
     else:
         # Deep end first: 1, 2, about half, and all of the block.
-        sizes = sorted({size for size in (1, 2, (len(target) + 2) // 2, len(target)) if size <= len(target)})
-        blocks = [target[-size:] for size in sizes]
+        sizes = sorted({size for size in (1, 2, (len(groups) + 2) // 2, len(groups)) if size <= len(groups)})
+        blocks = [groups[-size:] for size in sizes]
         rates = [base_lr / 3**i for i in range(len(blocks))]
     if epochs < len(blocks):
         raise ValueError(
             f"epochs={epochs} is too few for the {len(blocks)} stages of {how!r}: use at least {len(blocks)}"
         )
     share, rest = divmod(epochs, len(blocks))
-    stages = tuple(
+    return tuple(
         Stage(groups, share + (i < rest), rate, weights)
         for i, (groups, rate) in enumerate(zip(blocks, rates, strict=True))
     )
-    freeze_all_but(model, stages[0].groups, weights)
-    return stages

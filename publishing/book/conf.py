@@ -14,7 +14,7 @@ project = "Transfer Learning & Fine-Tuning"
 copyright = "MIT license"
 extensions = ["myst_nb"]
 root_doc = "docs/index"
-include_patterns = ["docs/**.md", "notebooks/**.ipynb"]
+include_patterns = ["README.md", "docs/**.md", "notebooks/**.ipynb"]
 exclude_patterns = [".*", "**/.ipynb_checkpoints", "build", "outputs", "data"]
 
 nb_execution_mode = "off"

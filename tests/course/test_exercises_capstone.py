@@ -34,12 +34,12 @@ def test_open_and_nonsense(answer, begins, told):
 @pytest.mark.parametrize(
     "answer, part",
     [
-        (lambda p, costs: (p @ costs).argmin(1), "Right. What each word costs"),
+        (lambda p, costs: (p @ costs).argmin(1), "Right. The expected cost of each class"),
         (lambda p, costs: (p[:, :, None] * costs).sum(1).argmin(1).tolist(), "Right."),
         (lambda p, costs: ..., "Not answered yet"),
         (lambda p, costs: p.argmax(1), "the costs play no part"),
         (lambda p, costs: (p @ costs.T).argmin(1), "Rows and columns are swapped"),
-        (lambda p, costs: (p @ costs).argmax(1), "The dearest is said"),
+        (lambda p, costs: (p @ costs).argmax(1), "the highest expected cost"),
         (lambda p, costs: p[:, 1] > costs[0, 1] / costs[1, 0], "in vain only"),
         (lambda p, costs: p[:, 1] > 0.2, "With 3 classes"),
         (lambda p, costs: p @ costs, "the shape (48, 2)"),

@@ -94,6 +94,31 @@ def test_the_whole_way(pictures, train, tmp_path, capsys):
     assert "What was tried" not in (tmp_path / "again.html").read_text()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_of_files_that_are_no_text(train, tmp_path):
+    import os
+
+    for name in ("red", "green"):
+        fill(tmp_path / "pictures", {name: 3})
+        for i, file in enumerate((tmp_path / "pictures" / name).iterdir()):
+            os.rename(os.fsencode(file), os.fsencode(file.parent) + b"/\xff%d.png" % i)
+    assert train(tmp_path / "pictures") == 0
+    answers = pd.read_csv(tmp_path / "a-predictions.csv", encoding_errors="surrogateescape")
+    assert all((tmp_path / "pictures" / file).is_file() for file in answers["file"]) and len(answers) == 2
+    assert (
+        main(
+            [
+                "predict",
+                str(tmp_path / "a.safetensors"),
+                str(tmp_path / "pictures"),
+                "--csv",
+                str(tmp_path / "n.csv"),
+            ]
+        )
+        == 0
+    )
+
+
 def test_seed_decides_which_pictures_are_for_the_test(pictures, train, tmp_path):
     parts = []
     for number, seed in enumerate(("0", "1", "0")):

@@ -237,3 +237,26 @@ def test_a_stage_is_cut_in_two_between_modules_and_about_in_the_middle(done, div
         work=lambda start, end: done[end] - done[start], divided=[(), *(["module"] * n for n in divides)]
     )
     assert Places.middle(stage, 0, 4) == place
+
+
+class Choosing(nn.Module):
+    """Looks at the numbers to choose what to do, inside a network that can be followed otherwise."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, 1, 1)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return -y if y.mean() > 0 else y
+
+
+def test_a_module_that_cannot_be_followed_is_one_step():
+    widths = (3, 4, 5, 6, 7, 8)
+    layers = [nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(widths, widths[1:], strict=False)]
+    network = nn.Sequential(*layers[:3], Choosing(6), *layers[3:], nn.Flatten(), nn.Linear(8 * 4, 2)).eval()
+    groups, pictures = LayerGroups(cut(network, 64)).eval(), torch.rand(2, 3, 64, 64)
+    (found,) = [part for part in groups.modules() if isinstance(part, Choosing)]
+    assert found is network[3]
+    for x in (pictures, -pictures):
+        assert torch.equal(groups(x), network(x))

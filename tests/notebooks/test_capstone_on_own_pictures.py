@@ -34,7 +34,7 @@ def test_one_line_changed(tmp_path, monkeypatch, capsys):
     names = {"display": lambda *_: None}
     for source in code:
         exec(
-            source.replace(LINE, f"pictures = lab.folder({str(tmp_path / 'flowers')!r}, image_size=96)"),
+            source.replace(LINE, f"pictures = lab.folder({str(tmp_path / 'flowers')!r}, image_size=32)"),
             names,
         )
         said = capsys.readouterr().out

@@ -1,11 +1,15 @@
 """What pytest --nbval cannot see: that pages are committed executed, readable, and free of traces of a machine."""
 
 import re
+from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import nbformat
 import pytest
+
+from publishing.execute import CAPTION, QUESTION, hide_answers
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PAGES = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
@@ -137,6 +141,42 @@ def test_measured_lines_are_not_lessons(page):
 def test_no_lesson_is_stored_as_untrue(page):
     for cell in code(page):
         assert not re.search(r": False$", printed(cell), re.M), printed(cell)
+
+
+def test_nobody_is_told_the_answer_first(page):
+    hidden = deepcopy(page)
+    hide_answers(hidden)
+    for ours, stored in zip(hidden.cells, page.cells, strict=True):
+        assert ours.metadata == stored.metadata, "run publishing/execute.py: it folds what answers a question"
+    asked = False
+    for cell in page.cells:
+        if cell.cell_type == "markdown":
+            if asked and CAPTION.search(cell.source):
+                folded = re.search(r"<details><summary>.+</summary>\n\n\*\*Figure\.\*\*", cell.source)
+                assert folded, f"this caption tells the answer: {cell.source[:80]}"
+            asked = bool(QUESTION.search(cell.source)) or asked and bool(CAPTION.search(cell.source))
+
+
+def test_the_end_leads_on(page):
+    links = page.cells[-1]
+    assert links.metadata.tags == ["links"]
+    assert "glossary.md" in links.source and "cheat_sheet.md" in links.source
+
+
+def test_links_lead_somewhere():
+    for path in PAGES:
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                for link in re.findall(r"\]\((?!https?:)([^)#]+)", cell.source):
+                    assert (path.parent / link).exists(), (path.name, link)
+
+
+def test_each_page_links_to_the_next_and_to_its_solutions():
+    pages = sorted(FOLDER.glob("*.ipynb"))
+    for path, following in pairwise(pages):
+        links = nbformat.read(path, as_version=4).cells[-1].source
+        assert f"]({following.name})" in links
+        assert f"](solutions/{path.name})" in links or not (FOLDER / "solutions" / path.name).exists()
 
 
 @pytest.mark.parametrize(

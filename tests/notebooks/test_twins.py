@@ -16,12 +16,16 @@ PAGES = sorted(path for path in FOLDER.glob("*.ipynb") if path.stem != WITHOUT_E
 
 @pytest.fixture(params=PAGES, ids=lambda path: path.stem)
 def twins(request):
-    """The cells of page and twin from the heading of the exercises on."""
+    """The cells of page and twin from the heading of the exercises on, without the links at the end."""
     return tuple(exercises(path) for path in (request.param, FOLDER / "solutions" / request.param.name))
 
 
 def exercises(path: Path) -> list:
-    cells = nbformat.read(path, as_version=4).cells
+    cells = [
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if "links" not in cell.metadata.get("tags", [])
+    ]
     places = [i for i, cell in enumerate(cells) if re.search(r"^## Exercises$", cell.source, re.M)]
     assert len(places) == 1, f"{path.name} needs one heading ## Exercises"
     heading = cells[places[0]]

@@ -12,11 +12,11 @@ from labutils.training.evaluation import Evaluation
 
 
 def decides_by_cost(answer: Callable) -> None:
-    """``answer(probabilities, costs)`` gives for each picture the class that is cheapest to say."""
+    """``answer(probabilities, costs)`` gives for each picture the class with the lowest expected cost."""
     verdict_on_code(
         answer,
         _fault_of_decisions,
-        "What each word costs on average is probabilities @ costs, and the cheapest is said. With a miss four times as dear as an alarm, "
+        "The expected cost of each class is probabilities @ costs, and the lowest decides. With a miss four times as expensive as a false alarm, "
         "the alarm comes from p = 1/5 on. It holds for probabilities that can be believed, which is what calibration was for.",
     )
 
@@ -26,30 +26,30 @@ def _fault_of_decisions(answer: Callable) -> str | None:
     two = torch.stack([1 - p, p], 1), torch.tensor([[0.0, 1.0], [4.0, 0.0]])
     three = torch.rand(64, 3).softmax(1), torch.tensor([[0.0, 1.0, 3.0], [9.0, 0.0, 2.0], [6.0, 5.0, 0.0]])
     for probabilities, costs in (two, three):
-        said = torch.as_tensor(answer(probabilities.clone(), costs.clone()))
-        if said.shape != (len(probabilities),):
-            return f"Asked is one class for each of the {len(probabilities)} pictures; it gives the shape {tuple(said.shape)}."
+        predicted = torch.as_tensor(answer(probabilities.clone(), costs.clone()))
+        if predicted.shape != (len(probabilities),):
+            return f"Asked is one class for each of the {len(probabilities)} pictures; it gives the shape {tuple(predicted.shape)}."
         each = probabilities @ costs
-        if torch.equal(said.long(), each.argmin(1)):
+        if torch.equal(predicted.long(), each.argmin(1)):
             continue
         wrong = {
-            "The likeliest class is said, whatever mistakes cost: the costs play no part.": probabilities.argmax(
+            "The most probable class is predicted, whatever mistakes cost: the costs play no part.": probabilities.argmax(
                 1
             ),
-            "Rows and columns are swapped: costs[label, said] is paid, so the probabilities go over the rows.": (
+            "Rows and columns are swapped: costs[label, predicted] is paid, so the probabilities go over the rows.": (
                 probabilities @ costs.T
             ).argmin(1),
-            "The dearest is said: take the lowest cost.": each.argmax(1),
+            "That is the class with the highest expected cost: take the lowest.": each.argmax(1),
             "Nearly. An alarm is in vain only when the cell is sound, so it costs 1 · (1 - p) on average, not 1.": (
                 probabilities[:, 1] > 1 / 4
             ).long(),
         }
         for hint, instead in wrong.items():
-            if torch.equal(said.long(), instead):
+            if torch.equal(predicted.long(), instead):
                 return hint
         return (
-            f"With {len(costs)} classes {int((said != each.argmin(1)).sum())} of {len(said)} decisions are not the cheapest. What does "
-            "each class cost on average if it is said?"
+            f"With {len(costs)} classes {int((predicted != each.argmin(1)).sum())} of {len(predicted)} decisions are not the cheapest. What does "
+            "each prediction cost on average?"
         )
     return None
 

@@ -1,82 +1,54 @@
-"""What all explorers are: controls with a text, a picture that follows them, a sentence and a table below."""
+"""What all explorers are: numbers that go to the browser once, and a choice that comes back."""
 
-import base64
-import html
-import io
-from collections.abc import Callable
-from functools import wraps
+import re
+from pathlib import Path
 
-import ipywidgets as widgets
-from matplotlib.figure import Figure
+import anywidget
+import pandas as pd
+import traitlets
 
-from labutils.course.panels import Panel
-
-
-def shown(callback: Callable) -> Callable:
-    """Show an error of a callback in the widget: ipywidgets would put it into a log that nobody reads."""
-
-    @wraps(callback)
-    def guarded(self, *arguments):
-        try:
-            callback(self, *arguments)
-        except Exception as error:
-            self.message.value = alert(error)
-
-    return guarded
+BROWSER = Path(__file__).parent / "browser"
+SHARED = ("dom", "frame", "rows")  # each after those that it imports from
 
 
-class Explorer(widgets.VBox):
-    """Controls above a picture, a sentence and a table. Subclasses give the controls and the panel of their values.
+class Explorer(anywidget.AnyWidget):
+    """Controls beside a picture, drawn and moved in the browser: nothing asks the kernel.
 
     Parameters
     ----------
-    between : sequence of Widget
-        What stands between the controls and the picture.
-    **controls : (str, ValueWidget)
-        The visible text of a control, and the control.
+    data : dict
+        All numbers, as JSON.
+    choice : dict
+        Where the controls stand at first.
+
+    Attributes
+    ----------
+    choice : dict
+        Where they stand now; setting it moves them.
+    pinned : dict or None
+        A choice that is kept in view.
     """
 
-    def __init__(self, between=(), **controls: tuple[str, widgets.ValueWidget]):
-        self.controls = {name: control for name, (_, control) in controls.items()}
-        self.picture, self.sentence, self.table, self.message = (widgets.HTML() for _ in range(4))
-        rows = [
-            widgets.HBox([widgets.Label(text, layout={"width": "260px"}), control])
-            for text, control in controls.values()
-        ]
-        super().__init__([*rows, *between, self.message, self.picture, self.sentence, self.table])
-        for control in self.controls.values():
-            control.observe(self._moved, "value")
-        self._draw()
+    _css = (BROWSER / "explorer.css").read_text("utf-8")
+
+    data = traitlets.Dict().tag(sync=True)
+    choice = traitlets.Dict().tag(sync=True)
+    pinned = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
+
+    def __init__(self, data: dict, choice: dict):
+        super().__init__(data=data, choice=choice)
 
     def __repr__(self) -> str:
-        # ipywidgets would put the picture's bytes into the notebook's text
+        # what stands in the page's file, where no kernel runs
         return f"{type(self).__name__} widget: run this cell to use it"
 
-    def panel(self) -> Panel:
-        """What to show for the values of the controls."""
-        raise NotImplementedError
 
-    @shown
-    def _moved(self, change) -> None:
-        self.message.value = ""
-        self._draw()
-
-    def _draw(self) -> None:
-        panel = self.panel()
-        self.picture.value = _image(panel.figure, panel.sentence)
-        self.sentence.value = f"<p>{html.escape(panel.sentence)}</p>"
-        # A space that does not break keeps each heading away from the one beside it.
-        table = panel.table.rename(columns=lambda name: f"{name}\u2003")
-        self.table.value = table.to_html(index=False, border=0, justify="left", col_space=160)
+def modules(*names: str) -> str:
+    """ES modules of ``browser/`` as the one that a widget may have: put one after the other, without their imports."""
+    text = "\n".join((BROWSER / f"{name}.js").read_text("utf-8") for name in names)
+    return re.sub(r"^import .*\n|^export (?!default)", "", text, flags=re.MULTILINE)
 
 
-def alert(error: Exception) -> str:
-    """An error as a line of the widget."""
-    return f'<p role="alert"><b>{type(error).__name__}</b>: {html.escape(str(error))}</p>'
-
-
-def _image(figure: Figure, text: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=figure.dpi)
-    code = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(text, quote=True)}" src="data:image/png;base64,{code}" style="max-width: 100%">'
+def records(table: pd.DataFrame) -> list[dict]:
+    """Rows as JSON takes them: None where a number is missing."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")

@@ -2,7 +2,8 @@
 // from Python; all that a person does goes back as {do: NAME, …}.
 
 const SIDE = 256; // pixels of a picture on its way to Python, which makes it smaller still
-const EVERY = 250; // ms between two pictures while the button is held
+const HELD = 600; // ms after which a button that is down counts as held
+const EVERY = 250; // ms between two pictures then
 const HINT = "Start the camera, or click on a picture to see what the network says of it. Pictures stay on this machine.";
 const PARTS = { train: "trained on", validation: "kept back to check", test: "kept for the end" };
 
@@ -160,11 +161,16 @@ function render({ model, el }) {
   // A click is one picture; held by the mouse or a finger, it is four a second. Keys make clicks without a pointer.
   function holdable(node, action) {
     let timer;
-    const end = () => clearInterval(timer);
+    const end = () => clearTimeout(timer);
+    const repeat = () => {
+      if (!el.isConnected) return;
+      action();
+      timer = setTimeout(repeat, EVERY);
+    };
     node.onpointerdown = () => {
       end();
       action();
-      timer = setInterval(() => (el.isConnected ? action() : end()), EVERY);
+      timer = setTimeout(repeat, HELD);
     };
     node.onpointerup = node.onpointerleave = node.onpointercancel = end;
     node.onclick = (event) => event.detail === 0 && action();
