@@ -104,12 +104,10 @@ class Trainer:
             self.features = torch.compile(body)
         self.cache.announce(self.inputs, share(self.domain.train), stage.epochs)
         self.suffix.train()
-        self.norms_see_batches = any(
-            module.training for module in self.suffix.modules() if isinstance(module, BatchNorm)
-        )
-        self._fewest = 2 if self.norms_see_batches else 1  # pictures that can be normalised by each other
+        norms = any(module.training for module in self.suffix.modules() if isinstance(module, BatchNorm))
+        self._fewest = 2 if norms else 1  # pictures that can be normalised by each other
         self.steps_per_epoch = len(self.batches(0))
-        if self.norms_see_batches:
+        if norms:
             self._require_whole_batches()
         if self.extra is not None:
             self.extra.enter(self)

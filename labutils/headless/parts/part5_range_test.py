@@ -16,6 +16,9 @@ def range_test(plan: Plan) -> str:
     if found.reason:
         said = f"No suggestion: {found.reason}."
     else:
-        rules = ", ".join(f"{name} {rate:.1e}" for name, rate in found.suggestions.items())
-        said = f"Suggested rate of the head: {found.suggestion:.1e}. The rules: {rules}."
+        said = (
+            "Suggested rates of the head: "
+            + ", ".join(f"{name} {rate:.1e}" for name, rate in found.suggestions.items())
+            + "."
+        )
     return f"{said} The test ended because {found.stopped}.\n\n![Loss over learning rate](range_test.png)"
