@@ -1,4 +1,4 @@
-"""The first page's widget as a class sees it: JupyterLab in a real browser, camera, keyboard, mouse and buttons."""
+"""Pages as a class sees them: JupyterLab in a real browser, camera, keyboard, mouse and buttons."""
 
 import pytest
 from browser import CHROMIUM, keep_screenshots, not_expected, opened
@@ -68,4 +68,10 @@ def test_teach_by_camera(lab, tmp_path):
         Image.new("RGB", (300, 200), "blue").save(tmp_path / "blue.png")
         own.locator("input[type=file]").nth(1).set_input_files(tmp_path / "blue.png")
         expect(pictures.nth(held)).to_be_visible()
+        assert not not_expected(errors)
+
+
+def test_a_page_shows_its_explorer(lab):
+    with opened(f"{lab}/03_partial_finetuning.ipynb") as (page, errors):
+        page.locator(".lab-explorer .sentence").wait_for()
         assert not not_expected(errors)

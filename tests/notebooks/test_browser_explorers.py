@@ -271,12 +271,3 @@ def test_sums_of_the_memory_are_those_of_the_lab(explorer):
                 f"{'s' * (power > 0)}{', checkpointed' * checkpointing}: {held.total / 1000:.2f} GB",
             )
             assert all(text in sentence(page).inner_text() for text in fits)
-
-
-@pytest.mark.parametrize(
-    "page_name", ["03_partial_finetuning", "04_discriminative_lr", "09_efficient_finetuning"]
-)
-def test_pages_show_their_explorer(lab, page_name):
-    with opened(f"{lab}/{page_name}.ipynb") as (page, errors):
-        page.locator(".lab-explorer .sentence").wait_for()
-        assert not not_expected(errors)
