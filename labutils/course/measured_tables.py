@@ -42,11 +42,11 @@ def measured(name: str) -> pd.DataFrame:
 def provenance(name: str) -> str:
     """Lines for beside the table: what was measured, on which device, with which versions, commit, seeds, and when."""
     origin = _origin(name)
-    told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in origin["conditions"].items())
+    described = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in origin["conditions"].items())
     seeds = origin["seeds"]
     commit = origin["commit"].replace("-dirty", " with uncommitted changes")
     text = (
-        f"Measured beforehand, not in this notebook: {told}; seeds {seeds[0]} to {seeds[-1]}; {origin['device']}; "
+        f"Measured beforehand, not in this notebook: {described}; seeds {seeds[0]} to {seeds[-1]}; {origin['device']}; "
         f"torch {origin['versions']['torch']}; commit {commit}; {origin['date']}."
     )
     return textwrap.fill(text, 100, break_on_hyphens=False)  # what JupyterLab shows without breaking a word

@@ -60,6 +60,11 @@ def changed(before: dict[str, Tensor], net: nn.Module) -> list[str]:
     return [name for name, tensor in net.state_dict().items() if not torch.equal(tensor, before[name])]
 
 
+def changed_groups(before: dict[str, Tensor], net: nn.Module) -> set[str]:
+    """Names of the groups of ``net`` in which anything has `changed`."""
+    return {name.split(".")[0] for name in changed(before, net)}
+
+
 def state_of(net: nn.Module) -> dict[str, Tensor]:
     """A copy of all weights and buffers."""
     return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}

@@ -1,7 +1,5 @@
 """A page for a reader who was not there: what the pictures are, what was tried, how good the classifier is, and where it errs."""
 
-import base64
-import io
 import platform
 from datetime import date
 from importlib.metadata import version
@@ -10,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
 from labutils.analysis.errors import most_wrong
 from labutils.analysis.saliency import class_map
 from labutils.data import Domain
+from labutils.data.data_url import data_url
 from labutils.experiments.trials import in_words
 from labutils.headless.page_template import PAGE
 from labutils.networks.groups import LayerGroups
@@ -94,7 +92,7 @@ def _confusion(seen: Evaluation) -> dict:
 def _mistakes(domain: Domain, seen: Evaluation) -> list[dict]:
     return [
         {
-            "picture": _inline(domain.images[row.id]),
+            "picture": data_url(domain.images[row.id]),
             "file": domain.files[row.id].encode(errors="replace").decode() if domain.files else "",
             "label": seen.classes[row.label],
             "answer": seen.classes[row.answer],
@@ -122,17 +120,10 @@ def _looks(model: LayerGroups, domain: Domain, seen: Evaluation) -> list[dict]:
         under = image.permute(1, 2, 0).expand(-1, -1, 3).numpy()
         mixed = torch.from_numpy((0.45 * under + 0.55 * heat).astype(np.uint8)).permute(2, 0, 1)
         names = {"label": seen.classes[seen.targets[place]], "answer": seen.classes[seen.answers[place]]}
-        rows.append({"picture": _inline(image), "map": _inline(mixed), **names})
+        rows.append({"picture": data_url(image), "map": data_url(mixed), **names})
     return rows
 
 
 def _place_in_class(labels: torch.Tensor) -> torch.Tensor:
     """The how-manieth of its class each is, shape (N,)."""
     return torch.tensor(pd.Series(labels.numpy()).groupby(labels.numpy()).cumcount().to_numpy())
-
-
-def _inline(image: torch.Tensor) -> str:
-    """A picture, uint8 of shape (1 or 3, S, S), as an address that holds it."""
-    buffer = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy()).save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from torch import nn
 
-from labutils.networks.catalogue import BACKBONES, DEFAULT_BACKBONE, Backbone, find
+from labutils.networks.catalogue import BACKBONES, Backbone, find
 from labutils.networks.cutting import cut
 from labutils.networks.depthwise import use_fast_depthwise
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
 from labutils.networks.weights import WeightsError, load_file
 from labutils.runtime.checks import is_whole
+from labutils.runtime.defaults import DEFAULT_BACKBONE
 from labutils.runtime.seeds import checked_seed, default_seed, seeded
 
 __all__ = [

@@ -1,7 +1,6 @@
 """Networks by name: the lab's own, all classifiers of torchvision, and all of timm."""
 
 import difflib
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from torch import nn
 
 from labutils.networks.weights import load_package, load_torchvision, timm_pretrained
 
-# The network where none is named: LAB_BACKBONE=resnet50 runs the whole course on that one.
-DEFAULT_BACKBONE = os.environ.get("LAB_BACKBONE") or "efficientnet_lite0"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

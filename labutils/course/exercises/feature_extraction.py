@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from labutils.course.exercises.verdict import verdict, verdict_on_code
-from labutils.course.small_networks import changed, small_network, small_pictures, state_of
+from labutils.course.small_networks import changed, changed_groups, small_network, small_pictures, state_of
 from labutils.networks.backbones import build_feature_extractor
 from labutils.networks.groups import inference
 
@@ -58,7 +58,7 @@ def _fault_of_freezing(answer: Callable) -> str | None:
                 )
         before = state_of(net)
         net(pictures)
-        drifting = {name.split(".")[0] for name in changed(before, net)} - set(trained)
+        drifting = changed_groups(before, net) - set(trained)
         modes = {name: [part.training for part in group.modules()] for name, group in net.named_children()}
         if drifting and all(map(all, modes.values())):
             return (

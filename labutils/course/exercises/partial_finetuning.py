@@ -8,7 +8,7 @@ import torch
 
 from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.course.measured_tables import measured
-from labutils.course.small_networks import changed, small_network, small_pictures, state_of
+from labutils.course.small_networks import changed, changed_groups, small_network, small_pictures, state_of
 from labutils.experiments.surgical_finetuning import at_best_rate
 
 
@@ -83,7 +83,7 @@ def _fault_of_a_block(answer: Callable) -> str | None:
                 )
         before = state_of(net)
         net(pictures)
-        if drifting := {name.split(".")[0] for name in changed(before, net)}:
+        if drifting := changed_groups(before, net):
             return (
                 f"{block}, BatchNorm statistics of {', '.join(sorted(drifting))} move: every BatchNorm layer needs eval(), in the trained "
                 "groups, too, and after the last train()."

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from labutils.course.exercises.verdict import verdict, verdict_on_code
-from labutils.course.small_networks import changed, small_network, small_pictures, state_of
+from labutils.course.small_networks import changed_groups, small_network, small_pictures, state_of
 from labutils.networks.backbones import build_feature_extractor
 from labutils.training.stages import Stage, partial_finetune
 
@@ -56,7 +56,7 @@ def _fault_of_a_stage(answer: Callable) -> str | None:
                 return f"In stage {number} only {', '.join(trained)} should learn, but {name} asks for a gradient."
         before = state_of(net)
         optimizer.step()
-        moved = {name.split(".")[0] for name in changed(before, net)} - set(trained)
+        moved = changed_groups(before, net) - set(trained)
         if moved:
             return (
                 f"In stage {number} {', '.join(sorted(moved))} still moved, although frozen: the gradients of the stage before are still there, and the "

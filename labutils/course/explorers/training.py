@@ -1,8 +1,5 @@
 """Explorers with a live training beside them: how deep to train, and at which rates."""
 
-import base64
-import io
-import os
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -13,6 +10,7 @@ import traitlets
 from labutils.course.explorers.explorer import SHARED, Explorer, modules, records
 from labutils.course.measured_tables import conditions, measured
 from labutils.experiments.statistics import intervals
+from labutils.runtime.defaults import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,6 +71,7 @@ class LiveExplorer(Explorer):
     def train(self) -> None:
         """Train what the controls say, in a thread of its own; the k-th training of a choice has the k-th further seed."""
         from labutils.course.live_training import LiveTraining
+        from labutils.data.data_url import data_url
         from labutils.experiments.depth_decay_grid import surface_run
         from labutils.experiments.runs import open_domain
 
@@ -85,7 +84,7 @@ class LiveExplorer(Explorer):
         domain = open_domain(run.domain, run.image_size)
         ids = watched(domain)
         self.pictures = [
-            {"label": domain.classes[domain.labels[i]], "src": as_png(domain.images[i])} for i in ids
+            {"label": domain.classes[domain.labels[i]], "src": data_url(domain.images[i], "png")} for i in ids
         ]
         self._watched = Watched(run, domain.images[ids])
         self.live = LiveTraining(self._watched, self._changed)
@@ -189,19 +188,9 @@ def watched(domain) -> list[int]:
     return sorted(in_turn[:WATCHED], key=lambda i: int(domain.labels[i]))
 
 
-def as_png(pixels) -> str:
-    """A picture (Tensor of uint8, shape (1 or 3, S, S)) as an address for the browser."""
-    from torchvision.transforms.functional import to_pil_image
-
-    buffer = io.BytesIO()
-    to_pil_image(pixels).save(buffer, format="png")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def groups_of(run: "Run | None", costs: pd.DataFrame | None) -> list[dict]:
     """The groups with what each costs, stem first; measured now where there is no table of the network to be trained."""
-    known = conditions("group_costs")["backbone"]
-    if costs is None and run is None and (os.environ.get("LAB_BACKBONE") or known) == known:
+    if costs is None and run is None and conditions("group_costs")["backbone"] == DEFAULT_BACKBONE:
         costs = measured("group_costs")
     elif costs is None:
         from labutils.analysis.compute_costs import group_costs

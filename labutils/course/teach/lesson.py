@@ -16,7 +16,7 @@ from labutils.deploy.classifier import pack
 from labutils.deploy.files import save_classifier
 from labutils.deploy.pictures import found
 from labutils.experiments.linear_head import fit_linear_head
-from labutils.networks.backbones import build_feature_extractor, new_head
+from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor, new_head
 from labutils.networks.freezing import freeze_all_but
 from labutils.runtime.devices import pick_device
 from labutils.training.activation_cache import ActivationCache
@@ -37,7 +37,7 @@ class Lesson:
     ----------
     *classes : str
         Names to begin with.
-    backbone : str, default "efficientnet_lite0"
+    backbone : str, default "efficientnet_lite0", or the variable LAB_BACKBONE
         See `build_feature_extractor`; its head must end in one linear layer.
     image_size : int, default 128
         Side of the square pictures in pixels.
@@ -55,7 +55,7 @@ class Lesson:
     >>> lesson.train()  # doctest: +SKIP
     """
 
-    def __init__(self, *classes: str, backbone: str = "efficientnet_lite0", image_size: int = 128):
+    def __init__(self, *classes: str, backbone: str = DEFAULT_BACKBONE, image_size: int = 128):
         super().__init__()
         self.collection = Collection(classes, image_size)
         self.network = build_feature_extractor(backbone)

@@ -43,7 +43,7 @@ class Trained:
     @property
     def right(self) -> int:
         """Validation pictures answered rightly."""
-        return int((self.seen.answers == self.seen.labels).sum())
+        return int(self.seen.right.sum())
 
     @property
     def checked(self) -> int:

@@ -14,22 +14,22 @@ def verdict(rounds: Sequence[Trained]) -> str:
     """How the latest training does, and whether it does better than the one before, of other depth, on these pictures."""
     latest = rounds[-1]
     low, high = latest.seen.interval
-    told = (
+    words = (
         f"Right: {latest.right} of {latest.checked} pictures that it was not trained on. On many more pictures like "
         f"these, expect between {low:.0%} and {high:.0%}."
     )
     if latest.checked < FEW:
-        told += " So few tell next to nothing: collect more."
+        words += " So few tell next to nothing: collect more."
     others = [one for one in rounds if one.numbers == latest.numbers and one.groups != latest.groups]
     if not others:
-        return told
+        return words
     before = others[-1]
     gain, error = gain_of(latest.seen, before.seen)
     if latest.right == before.right:
-        return f"{told} That is as many as with {before.name}."
+        return f"{words} That is as many as with {before.name}."
     chance = abs(gain) <= SURE * error
     return (
-        f"{told} With {before.name} it was {before.right}: "
+        f"{words} With {before.name} it was {before.right}: "
         f"{'so small a difference may be chance' if chance else 'more than chance would do'}."
     )
 

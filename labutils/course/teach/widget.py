@@ -1,6 +1,5 @@
 """The widget on the first page: a camera, strips of pictures, bars of probability; `teach.js` draws what this sends."""
 
-import base64
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -9,12 +8,12 @@ from typing import Any
 
 import anywidget
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from labutils.course.live_training import LiveTraining
 from labutils.course.teach.lesson import EPOCHS, Lesson
 from labutils.course.teach.verdict import result_of
 from labutils.data import DataError
+from labutils.data.data_url import data_url
 from labutils.runtime import PROJECT
 from labutils.training.evaluation import Evaluation
 
@@ -122,9 +121,8 @@ class Teach(Lesson, anywidget.AnyWidget):
     def _on_save(self, file: str) -> None:
         path = self.save(PROJECT / "outputs" / f"{Path(file).stem}.safetensors")
         seen = self.test()
-        right = int((seen.answers == seen.labels).sum())
         self._message = (
-            f"Of the {len(seen.labels)} pictures kept for the end it knows {right}. Saved; open it with "
+            f"Of the {len(seen.labels)} pictures kept for the end it knows {int(seen.right.sum())}. Saved; open it with "
             f'lab.open_classifier("{Path(os.path.relpath(path)).as_posix()}")'
         )
         self._show()
@@ -148,7 +146,7 @@ class Teach(Lesson, anywidget.AnyWidget):
                     {"name": name, "pictures": [[picture.number, picture.part] for picture in kept]}
                     for name, kept in self.collection.pictures.items()
                 ],
-                "thumbnails": {picture.number: _thumbnail(picture.pixels) for picture in fresh},
+                "thumbnails": {picture.number: data_url(picture.pixels, side=THUMBNAIL) for picture in fresh},
                 "groups": self.groups,
                 "lacks": self.collection.lacks,
                 "epoch": self._epoch,
@@ -174,11 +172,3 @@ def _opened(file: bytes) -> Image.Image:
         return Image.open(io.BytesIO(file))
     except UnidentifiedImageError:
         raise DataError("Not added: one of the files is not a picture") from None
-
-
-def _thumbnail(pixels: Tensor) -> str:
-    """A small picture as the address of itself."""
-    buffer = io.BytesIO()
-    picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
-    picture.resize((THUMBNAIL, THUMBNAIL)).save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
