@@ -153,7 +153,7 @@ def kept(store: Path) -> tuple[pd.DataFrame, dict]:
 
 
 def around_suggestion(store: Path) -> tuple[pd.DataFrame, dict]:
-    """Training all groups at a tenth of the rate that the range test suggests, at it, and at ten times as much."""
+    """Training all groups at a tenth of the valley of the range test, at it, and at ten times as much."""
     tables = []
     for decay in (3.0, 1.0):
         settings = Settings(lr_decay=decay, keep_best=False)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from labutils.training.range_test import suggest
+from labutils.training.range_test import HELD_OUT, below_minimum, suggest
 
 RATES = np.geomspace(1e-7, 10, 100)  # fastai's range
 DRAWS = 20
@@ -16,6 +17,14 @@ Rule = Callable[[np.ndarray, np.ndarray], float | None]  # rates, losses -> sugg
 def lab_rule(name: str) -> Rule:
     """The suggestion of that name that `labutils.training.range_test` gives, None where it gives a reason instead."""
     return lambda rates, losses: suggest(rates, losses)[1].get(name)
+
+
+LAB_DEFAULT = f"lab {HELD_OUT} (default)"  # on real pictures it looks at other losses than the rest
+
+
+def lab_default(rates, losses) -> float | None:
+    """What the lab suggests by default where these are the losses of the held-out pictures."""
+    return below_minimum(pd.DataFrame({"rate": rates, "held_out": losses}))
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def _torch_lr_finder(rates, losses) -> float | None:
 
 
 RULES: dict[str, Rule] = {
-    "lab valley (default)": lab_rule("valley"),
+    "lab valley": lab_rule("valley"),
     "lab steepest": lab_rule("steepest"),
     "lab minimum/10": lab_rule("minimum/10"),
     "fastai valley (default)": _fastai(valley),

@@ -1,4 +1,4 @@
-"""Was the range test right? Training at multiples of the rate that it suggested."""
+"""What is the valley of a range test worth? Training at multiples of it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +29,7 @@ def rates_around_suggestion(
     store: str | Path | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Run the range test once a seed, then train a fresh network at each multiple of its suggestion.
+    """Run the range test once a seed, then train a fresh network at each multiple of its valley.
 
     Only the validation pictures are looked at: a rate is a choice.
 
@@ -39,7 +39,7 @@ def rates_around_suggestion(
     groups : int, default 1
         How many groups are trained, counted from the head, in the test and in the training.
     factors : sequence of float
-        1 is the suggestion itself ("valley").
+        1 is the valley itself.
     labels : int, default 300
         Labelled training pictures, drawn by each seed.
     settings : Settings
@@ -54,13 +54,13 @@ def rates_around_suggestion(
     Returns
     -------
     DataFrame
-        A row for each seed and factor: seed, suggestion, steepest, tenth_of_minimum (other suggestions of the same test),
-        factor, base_lr, train_loss, validation_loss, validation_accuracy (of the last epoch), seconds.
+        A row for each seed and factor: seed, valley, suggestion (what the same test suggests by default), factor, base_lr,
+        train_loss, validation_loss, validation_accuracy (of the last epoch), seconds.
 
     Raises
     ------
     ValueError
-        When a range test gives no suggestion; with its reason.
+        When a range test finds no valley; with its reason, if there is one.
     TrainingDiverged
         When a factor is so high that the loss is no longer a number.
     """
@@ -73,8 +73,11 @@ def rates_around_suggestion(
         found = lr_finder(
             model, pictures.labelled(labels, seed), replace(settings, seed=seed), cache=cache, steps=steps
         )
+        if "valley" not in found.suggestions:
+            raise ValueError(f"The range test finds no valley: {found.reason or 'the batches are too noisy'}")
+        valley = found.suggestions["valley"]
         for factor in factors:
-            rate = factor * found.suggestion
+            rate = factor * valley
             plan = replace(
                 FEATURES, name=f"last {groups}", groups=groups, base_lr=rate, lr_decay=settings.lr_decay
             )
@@ -82,14 +85,13 @@ def rates_around_suggestion(
             rows.append(
                 {
                     "seed": seed,
+                    "valley": valley,
                     "suggestion": found.suggestion,
-                    "steepest": found.suggestions["steepest"],
-                    "tenth_of_minimum": found.suggestions["minimum/10"],
                     "factor": factor,
                     "base_lr": rate,
                 }
             )
-    results = run_all(runs, store, workers, label="Around the suggestion")
+    results = run_all(runs, store, workers, label="Around the valley")
     for row, result in zip(rows, results, strict=True):
         last = result["history"][-1]
         row |= {name: last[name] for name in ("train_loss", "validation_loss", "validation_accuracy")}

@@ -10,12 +10,22 @@ from labutils.plots.style import MARKERS, PALETTE, new_figure
 
 
 def plot_lr_finder(curve: pd.DataFrame, suggestions: dict[str, float], reason: str | None) -> Figure:
-    """Loss over the learning rate of the head, with the suggested rates or the reason for none."""
+    """Losses of batches and of held-out pictures over the rate of the head, with the suggested rates or the reason for none."""
     figure, (ax,) = new_figure()
     ax.plot(curve["rate"], curve["loss"], ".", color="0.65", label="each step", markersize=5)
     ax.plot(curve["rate"], curve["smoothed"], color=PALETTE[0], linewidth=2.2, label="smoothed")
+    looked = curve[curve["held_out"].notna()]
+    if len(looked):
+        ax.plot(
+            looked["rate"],
+            looked["held_out"],
+            "s-",
+            color=PALETTE[5],
+            markersize=4,
+            label="held-out pictures",
+        )
     for number, (name, rate) in enumerate(suggestions.items(), start=1):
-        style = ("--", "-", ":")[(number - 1) % 3]
+        style = ("-", "--", ":", "-.")[(number - 1) % 4]
         ax.axvline(rate, color=PALETTE[number], linestyle=style, linewidth=2, label=f"{name}: {rate:.1e}")
     finite = curve["loss"][np.isfinite(curve["loss"])]
     if len(finite):
@@ -25,7 +35,7 @@ def plot_lr_finder(curve: pd.DataFrame, suggestions: dict[str, float], reason: s
     ax.set(
         xscale="log",
         xlabel="learning rate of the head (per step, log scale)",
-        ylabel="cross-entropy of the batch",
+        ylabel="cross-entropy",
     )
     ax.set_title(f"No suggestion: {reason}" if reason else "Learning-rate range test", wrap=True)
     ax.legend(loc="upper left" if not suggestions else "best")

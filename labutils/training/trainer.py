@@ -104,10 +104,12 @@ class Trainer:
             self.features = torch.compile(body)
         self.cache.announce(self.inputs, share(self.domain.train), stage.epochs)
         self.suffix.train()
-        norms = any(module.training for module in self.suffix.modules() if isinstance(module, BatchNorm))
-        self._fewest = 2 if norms else 1  # pictures that can be normalised by each other
+        self.norms_see_batches = any(
+            module.training for module in self.suffix.modules() if isinstance(module, BatchNorm)
+        )
+        self._fewest = 2 if self.norms_see_batches else 1  # pictures that can be normalised by each other
         self.steps_per_epoch = len(self.batches(0))
-        if norms:
+        if self.norms_see_batches:
             self._require_whole_batches()
         if self.extra is not None:
             self.extra.enter(self)

@@ -16,7 +16,16 @@ from benchmarks.peers import report, tasks
 from benchmarks.peers.by_lab import range_full, range_head
 from benchmarks.peers.comparison import compare
 from benchmarks.peers.contenders import CONTENDERS
-from benchmarks.peers.curves import Curve, curves, falling, good_rates, judge, lab_rule
+from benchmarks.peers.curves import (
+    LAB_DEFAULT,
+    Curve,
+    curves,
+    falling,
+    good_rates,
+    judge,
+    lab_default,
+    lab_rule,
+)
 from benchmarks.peers.rates import best_rates
 from benchmarks.peers.tasks import TASKS, Bench, Conditions, Job
 from benchmarks.peers.turns import take_turns
@@ -170,11 +179,12 @@ def test_the_report_tells_every_number_of_its_tables(tmp_path, monkeypatch):
     )
     asked = pd.DataFrame({"curve": ["flat"] * 2, "tool": ["lab", "other"], "right": [1.0, 0.25]})
     worth = {
-        "domain": "solar",
-        "groups": 1,
-        "tool": ["lab", "other"],
-        "rate": [0.01, np.nan],
-        "above_best": 0.5,
+        "trained": "all tasks",
+        "tool": [LAB_DEFAULT, "other"],
+        "answered": [1.0, 0.75],
+        "median": [0.01, 0.015],
+        "nine_of_ten": [0.06, np.inf],
+        "worst": np.inf,
     }
     tables = {"peers": compare(measured), "peers_curves": asked, "peers_suggestions": pd.DataFrame(worth)}
     for name, table in tables.items():
@@ -191,11 +201,13 @@ def test_the_report_tells_every_number_of_its_tables(tmp_path, monkeypatch):
         "75.0%",
         "100%",
         "25%",
-        "1.0e-02, +0.50",
-        "none",
+        "0.010, 0.060 ",
+        "0.015, inf (25% none)",
     ):
         assert told in text, told
     assert "abc" in text and "torch 1" in text and "image size 64" in text
+    reached = [line.split("|")[-2].strip() for line in text[text.rindex("| aim") :].splitlines()[2:]]
+    assert reached == ["yes", "yes", "no", "yes", "yes"]
 
 
 def test_the_best_rate_is_that_of_the_highest_mean():
@@ -214,10 +226,11 @@ def test_good_rates_lie_in_the_fall():
 
 
 def test_the_lab_finds_the_fall_and_is_silent_where_there_is_none():
-    for curve in curves():
-        found = judge(lab_rule("valley"), curve)
-        assert found["right"] >= 0.9 and found["error"] == "", curve.name
-        assert found["none"] == (curve.right is None) or curve.noise > 0.2, curve.name
+    for rule in (lab_rule("valley"), lab_default):
+        for curve in curves():
+            found = judge(rule, curve)
+            assert found["right"] >= 0.9 and found["error"] == "", curve.name
+            assert found["none"] == (curve.right is None) or curve.noise > 0.2, curve.name
 
 
 def test_wrong_answers_count_as_wrong_and_errors_as_no_answer():

@@ -4,13 +4,16 @@ import math
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labutils import Settings, discriminative_lr_optimizer, fit, freeze_all_but, lr_finder
-from labutils.training.range_test import suggest
+from labutils import evaluate as lab_evaluate
+from labutils.training import range_test
+from labutils.training.range_test import BELOW, HELD_OUT, LOOKS, below_minimum, suggest
 from labutils.training.trainer import Trainer
 
 RATES = np.geomspace(1e-7, 10, 100)
@@ -71,6 +74,77 @@ def test_suggestions_do_not_depend_on_the_unit_of_loss_or_rate(scale, power):
     plain = suggest(RATES, curve("falling"))[1]
     scaled = suggest(RATES * 10.0**power, scale * curve("falling"))[1]
     assert all(scaled[name] == pytest.approx(plain[name] * 10.0**power, rel=1e-6) for name in plain)
+
+
+def looked_at(losses: np.ndarray, every: int = 4) -> pd.DataFrame:
+    """A curve that was looked at before some of its steps."""
+    held_out = np.where(np.arange(len(losses)) % every == 0, losses, np.nan)
+    return pd.DataFrame({"rate": RATES[: len(losses)], "held_out": held_out})
+
+
+def test_a_quarter_of_the_rate_of_the_lowest_held_out_loss():
+    quarter = RATES[curve("falling", noise=0).argmin()] / BELOW
+    exact = curve("falling", noise=0)
+    assert below_minimum(looked_at(exact, every=1)) == pytest.approx(quarter, rel=0.3), (
+        "but for the smoothing"
+    )
+    assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2, "but for what lies between two looks"
+    exact[90:] = np.nan
+    assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2
+    # With noise the lowest point lies anywhere on the flat bottom, and a quarter of it is in the fall or on the bottom.
+    noisy = np.array([below_minimum(looked_at(curve("falling", seed, noise=0.01))) for seed in range(20)])
+    assert ((noisy > 1e-3) & (noisy < BELOW * quarter)).all()
+
+
+@pytest.mark.parametrize("kind", ["flat", "rising"])
+def test_held_out_pictures_are_silent_on_flat_and_rising_curves(kind):
+    assert all(below_minimum(looked_at(curve(kind, seed, noise=0.005))) is None for seed in range(20))
+
+
+def test_held_out_pictures_are_silent_when_nothing_was_seen_and_when_all_is_broken_from_the_start():
+    assert below_minimum(looked_at(np.full(100, np.nan))) is None
+    blown_up = np.geomspace(500, 5, 100)  # coming down from there is no learning
+    blown_up[0] = 2.3
+    assert below_minimum(looked_at(blown_up)) is None
+
+
+def test_looks_at_the_same_validation_pictures_before_some_of_the_steps(tiny_net, tiny_domain, monkeypatch):
+    looks = []
+
+    def spy(self, ids):
+        looks.append(ids)
+        return evaluate(self, ids)
+
+    evaluate = Trainer.evaluate
+    monkeypatch.setattr(Trainer, "evaluate", spy)
+    net = tiny_net()
+    start = lab_evaluate(net, tiny_domain, "validation").loss
+    settings = Settings(batch_size=48)
+    curve = lr_finder(net, tiny_domain, settings, steps=100, stop_factor=1e9, highest=0.1).curve
+    assert curve["held_out"].notna().sum() == len(looks) == LOOKS
+    assert all(torch.equal(ids, looks[0]) for ids in looks) and len(looks[0]) <= len(tiny_domain.train) // 2
+    assert torch.isin(looks[0], tiny_domain.validation).all()
+    if len(looks[0]) == len(tiny_domain.validation):
+        assert curve["held_out"].iloc[0] == pytest.approx(start), "the untouched weights"
+
+
+def test_the_suggestion_goes_by_the_held_out_pictures_and_else_by_the_valley(
+    tiny_net, tiny_domain, monkeypatch
+):
+    found = lr_finder(tiny_net(), tiny_domain, Settings(batch_size=8))
+    assert found.suggestion == found.suggestions[HELD_OUT]
+    monkeypatch.setattr(range_test, "below_minimum", lambda curve: None)
+    batches = lr_finder(tiny_net(), tiny_domain, Settings(batch_size=8))
+    assert HELD_OUT not in batches.suggestions and batches.suggestion == batches.suggestions["valley"]
+
+
+def test_networks_that_normalise_by_the_batch_are_not_looked_at(tiny_net, tiny_domain):
+    """Their stored statistics are not those of the pictures during the first steps."""
+    for pretrained in (True, False):
+        net = tiny_net(pretrained=pretrained)
+        freeze_all_but(net, net.names)
+        curve = lr_finder(net, tiny_domain, Settings(batch_size=8), steps=10).curve
+        assert curve["held_out"].notna().any() == net.stored_statistics == pretrained
 
 
 def everything(model, optimizer):

@@ -152,28 +152,28 @@ def _fault_of_a_suggestion(answer: Callable) -> str | None:
 
 
 def better_rate(answer: float) -> None:
-    """A base rate with which the head gets three points further on the digits than with the suggestion."""
-    suggestion, before = _digits()
+    """A base rate with which the head gets three points further on the digits than with the valley."""
+    valley, before = _digits()
     after = _accuracy(float(answer)) if _is_rate(answer) else math.nan
     verdict(
         answer,
         lambda rate: after >= before + GAIN,
-        f"Validation accuracy {after:.1%}, with the suggestion {before:.1%} (measured)",
+        f"Validation accuracy {after:.1%}, with the valley {before:.1%} (measured)",
         [
             (
                 lambda rate: not _is_rate(rate),
                 "Give a base rate: a number above 0 and below 100.",
             ),
             (
-                lambda rate: rate < suggestion and after < before,
-                f"Validation accuracy {after:.1%}, with the suggestion {before:.1%}: below it, ten epochs are too short. Go up.",
+                lambda rate: rate < valley and after < before,
+                f"Validation accuracy {after:.1%}, with the valley {before:.1%}: below it, ten epochs are too short. Go up.",
             ),
             (
-                lambda rate: rate > 20 * suggestion,
-                f"Validation accuracy {after:.1%}, with the suggestion {before:.1%}: too high. The best rates lie between.",
+                lambda rate: rate > 20 * valley,
+                f"Validation accuracy {after:.1%}, with the valley {before:.1%}: too high. The best rates lie between.",
             ),
         ],
-        f"Validation accuracy {after:.1%}, with the suggestion {before:.1%}: not yet three points more. Try three times as much.",
+        f"Validation accuracy {after:.1%}, with the valley {before:.1%}: not yet three points more. Try three times as much.",
     )
 
 
@@ -191,10 +191,11 @@ def _cache() -> ActivationCache:
 
 @lru_cache(maxsize=1)
 def _digits() -> tuple[float, float]:
-    """Suggestion for the digits, and the accuracy that training with it gives."""
+    """Valley of the range test on the digits, and the accuracy that training with it gives."""
     few = load("digits", image_size=64).labelled(300, seed=0)
-    rate = lr_finder(build_feature_extractor(num_classes=len(few.classes)), few, cache=_cache()).suggestion
-    return rate, _accuracy(rate)
+    found = lr_finder(build_feature_extractor(num_classes=len(few.classes)), few, cache=_cache())
+    valley = found.suggestions["valley"]
+    return valley, _accuracy(valley)
 
 
 def _accuracy(rate: float) -> float:

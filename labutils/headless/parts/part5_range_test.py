@@ -16,9 +16,6 @@ def range_test(plan: Plan) -> str:
     if found.reason:
         said = f"No suggestion: {found.reason}."
     else:
-        said = (
-            "Suggested rates of the head: "
-            + ", ".join(f"{name} {rate:.1e}" for name, rate in found.suggestions.items())
-            + "."
-        )
+        rules = ", ".join(f"{name} {rate:.1e}" for name, rate in found.suggestions.items())
+        said = f"Suggested rate of the head: {found.suggestion:.1e}. The rules: {rules}."
     return f"{said} The test ended because {found.stopped}.\n\n![Loss over learning rate](range_test.png)"
