@@ -116,7 +116,7 @@ def test_domain_gap_table_is_tidy_and_budgets_are_equal(tiny_backbone, tiny_doma
     assert table["test_accuracy"].between(0, 1).all()
 
 
-def test_sizes_out_of_range_are_told_before_any_training(tiny_backbone, tiny_domain, monkeypatch):
+def test_sizes_out_of_range_are_reported_before_any_training(tiny_backbone, tiny_domain, monkeypatch):
     monkeypatch.setattr(Run, "execute", lambda self: pytest.fail("trained"))
     with pytest.raises(ValueError, match="1000"):
         domain_gap_experiment([tiny_domain], tiny_backbone, labels=(1000,))
