@@ -1,4 +1,4 @@
-"""Which pictures were answered wrongly, how sure the network was of it, and which stand in two splits at once."""
+"""Which pictures were classified wrongly, how sure the network was of it, and which stand in two splits at once."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ from labutils.training.evaluation import Evaluation
 
 
 def most_wrong(seen: Evaluation, ids: torch.Tensor) -> pd.DataFrame:
-    """The wrong answers, the surest first.
+    """The wrong predictions, the surest first.
 
     Parameters
     ----------
@@ -22,24 +22,24 @@ def most_wrong(seen: Evaluation, ids: torch.Tensor) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a mistake: id, label, answer (numbers of outputs), sure (probability of the answer), right (that of the
+        A row a mistake: id, label, predicted (numbers of outputs), sure (its probability), right (that of the
         label), both 0 to 1.
 
     Raises
     ------
     ValueError
-        Ids of another split: as many are needed as answers.
+        Ids of another split: as many are needed as predictions.
     """
     if len(ids) != len(seen.labels):
         raise ValueError(
-            f"{len(seen.labels)} answers but {len(ids)} ids: give the ids of the split that was evaluated"
+            f"{len(seen.labels)} predictions but {len(ids)} ids: give the ids of the split that was evaluated"
         )
     probabilities = seen.logits.double().softmax(1)
-    sure, answers = probabilities.max(1)
+    sure, predicted = probabilities.max(1)
     right = probabilities.gather(1, seen.targets[:, None]).squeeze(1)
-    columns = {"id": ids, "label": seen.targets, "answer": answers, "sure": sure, "right": right}
+    columns = {"id": ids, "label": seen.targets, "predicted": predicted, "sure": sure, "right": right}
     table = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
-    wrong = table[table["label"] != table["answer"]]
+    wrong = table[table["label"] != table["predicted"]]
     return wrong.sort_values("right", kind="stable").reset_index(drop=True)
 
 

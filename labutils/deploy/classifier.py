@@ -106,7 +106,7 @@ class Classifier(nn.Module):
         -------
         DataFrame
             A row a picture: file, class, probability (0 to 1), with ``top=2`` or more also "class 2", "probability 2"
-            and so on; unfamiliar (the picture is unlike all training pictures, do not trust the answer); note (why a
+            and so on; unfamiliar (the picture is unlike all training pictures, do not trust the prediction); note (why a
             file could not be read; its class is then missing).
 
         Raises

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("network", metavar="FILE", help="from train --save")
     predict.add_argument("new", metavar="NEW", nargs="+", help="pictures and folders")
     predict.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write the answers there instead of printing them"
+        "--csv", type=Path, metavar="FILE", help="write the predictions there instead of printing them"
     )
     predict.add_argument(
         "--top", type=int, default=1, metavar="N", help="how many classes to name (%(default)d)"

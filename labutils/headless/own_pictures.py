@@ -1,4 +1,4 @@
-"""A folder of pictures in; a finished classifier, its answers and its report out."""
+"""A folder of pictures in; a finished classifier, its predictions and its report out."""
 
 from pathlib import Path
 from time import perf_counter
@@ -30,7 +30,7 @@ def train(
     image_size: int = 128,
     seed: int = 0,
 ) -> Finetuned:
-    """Fine-tune on a folder and leave the network, and beside it its answers, confusion matrix and report.
+    """Fine-tune on a folder and leave the network, and beside it its predictions, confusion matrix and report.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ def train(
         left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
         result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
         save(result.model, domain, network)
-        leave(network, result.model, domain, result.evaluation, result.tried)
+        write_results(network, result.model, domain, result.evaluation, result.tried)
     print(f"\n{result.evaluation.report()}\n\n{perf_counter() - started:.0f} s in all. Written:")
-    for file in (network, *beside(network)):
+    for file in (network, *result_files(network)):
         print(f"  {file}")
-    print(f"Ask it: python -m labutils predict {network} NEW --csv answers.csv")
+    print(f"Ask it: python -m labutils predict {network} NEW --csv predictions.csv")
     return result
 
 
@@ -67,7 +67,7 @@ def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: 
     Parameters
     ----------
     to : Path, optional
-        Of the page, default beside the network; answers and confusion matrix are written beside the page.
+        Of the page, default beside the network; predictions and confusion matrix are written beside the page.
     whole : bool, default False
         All pictures of the folder are test pictures: none was trained on.
     """
@@ -82,8 +82,8 @@ def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: 
     model = classifier.model.to(pick_device())
     seen = evaluate(model, domain, "test")
     page = Path(network).with_suffix(".html") if to is None else to
-    leave(page, model, domain, seen)
-    print(f"{domain.describe()}\n\n{seen.report()}\n\nWritten: {', '.join(map(str, beside(page)))}")
+    write_results(page, model, domain, seen)
+    print(f"{domain.describe()}\n\n{seen.report()}\n\nWritten: {', '.join(map(str, result_files(page)))}")
     return seen
 
 
@@ -95,27 +95,27 @@ def predict(network: Path, new: list[str], csv: Path | None = None, top: int = 1
     else:
         with atomic_write(csv) as path:
             table.to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")
-        print(f"{len(table)} answers in {csv}")
+        print(f"{len(table)} predictions in {csv}")
     unread, unfamiliar = int((table["note"] != "").sum()), int(table["unfamiliar"].sum())
     if unread:
         print(f"{unread} files could not be read: see the column note")
     if unfamiliar:
-        print(f"{unfamiliar} pictures are unlike all training pictures: do not trust their answers")
+        print(f"{unfamiliar} pictures are unlike all training pictures: do not trust their predictions")
     return table
 
 
-def beside(file: Path) -> tuple[Path, Path, Path]:
-    """The page, the answers and the confusion matrix that stand beside a network or a page, named like it."""
+def result_files(file: Path) -> tuple[Path, Path, Path]:
+    """The page, the predictions and the confusion matrix that stand beside a network or a page, named like it."""
     names = (f"{file.stem}.html", f"{file.stem}-predictions.csv", f"{file.stem}-confusion.csv")
     return tuple(file.with_name(name) for name in names)
 
 
-def leave(
+def write_results(
     file: Path, model: LayerGroups, domain: Domain, seen: Evaluation, tried: pd.DataFrame | None = None
 ) -> None:
-    """Write what `beside` names: of the test pictures of ``domain``, which ``seen`` is of, by the names of their files."""
+    """Write what `result_files` names: of the test pictures of ``domain``, which ``seen`` is of, by the names of their files."""
     domain = domain.match(seen.classes)
-    page, predictions, confusion = beside(file)
+    page, predictions, confusion = result_files(file)
     named = (
         {} if domain.files is None else {"file": [domain.files[number] for number in domain.test.tolist()]}
     )
@@ -124,7 +124,7 @@ def leave(
             **named,
             "picture": domain.test,
             "class": [seen.classes[number] for number in seen.targets],
-            "answer": [seen.classes[number] for number in seen.answers],
+            "predicted": [seen.classes[number] for number in seen.predicted],
             "probability": seen.logits.softmax(1).max(1).values,
             "right": seen.right,
         }

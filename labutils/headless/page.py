@@ -95,7 +95,7 @@ def _mistakes(domain: Domain, seen: Evaluation) -> list[dict]:
             "picture": data_url(domain.images[row.id]),
             "file": domain.files[row.id].encode(errors="replace").decode() if domain.files else "",
             "label": seen.classes[row.label],
-            "answer": seen.classes[row.answer],
+            "predicted": seen.classes[row.predicted],
             "sure": row.sure,
         }
         for row in most_wrong(seen, domain.test).head(PICTURES).itertuples()
@@ -111,7 +111,7 @@ def _looks(model: LayerGroups, domain: Domain, seen: Evaluation) -> list[dict]:
     chosen = order[turn][:PICTURES]
     images = domain.images[domain.test[chosen]]
     try:
-        maps = class_map(model, images, seen.answers[chosen]).numpy()
+        maps = class_map(model, images, seen.predicted[chosen]).numpy()
     except (ValueError, StopIteration):  # no group of a transformer gives a map
         return []
     rows = []
@@ -119,7 +119,7 @@ def _looks(model: LayerGroups, domain: Domain, seen: Evaluation) -> list[dict]:
         heat = colormaps["magma"](field / max(field.max(), 1e-12))[..., :3] * 255
         under = image.permute(1, 2, 0).expand(-1, -1, 3).numpy()
         mixed = torch.from_numpy((0.45 * under + 0.55 * heat).astype(np.uint8)).permute(2, 0, 1)
-        names = {"label": seen.classes[seen.targets[place]], "answer": seen.classes[seen.answers[place]]}
+        names = {"label": seen.classes[seen.targets[place]], "predicted": seen.classes[seen.predicted[place]]}
         rows.append({"picture": data_url(image), "map": data_url(mixed), **names})
     return rows
 

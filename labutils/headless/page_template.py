@@ -29,9 +29,9 @@ figcaption { line-height: 1.3; margin-top: .25rem; overflow-wrap: anywhere; }
 <h1>{{ title }}</h1>
 <div class="soft">{{ subtitle }}</div>
 <div class="big">{{ "%.1f"|format(100 * seen.accuracy) }} %</div>
-<div>of {{ seen.labels|length }} test pictures are answered rightly; on ever more pictures like these it would be
+<div>of {{ seen.labels|length }} test pictures are classified correctly; on ever more pictures like these it would be
 {{ "%.1f"|format(100 * low) }} to {{ "%.1f"|format(100 * high) }} % (95 % interval).
-Always answering “{{ largest }}” would give {{ "%.1f"|format(100 * seen.largest_share) }} %.
+Always predicting “{{ largest }}” would give {{ "%.1f"|format(100 * seen.largest_share) }} %.
 Mean recall of the classes (balanced accuracy): {{ "%.1f"|format(100 * seen.balanced_accuracy) }} %.</div>
 {% for line in seen.cautions %}<p class="warn">{{ line }}</p>{% endfor %}
 
@@ -52,7 +52,7 @@ the standard error (±) of that gain. Bold: the network that was saved.</p>{% en
 <div class="wide"><table><thead><tr><th>class</th><th>recall</th><th>precision</th><th>F1</th><th>test pictures</th></tr></thead><tbody>
 {% for name, row in per_class %}<tr><th>{{ name }}</th>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
 </tbody></table></div>
-<p class="soft">Recall: share of the class's pictures that were recognised. Precision: share of the answers “class” that were right.</p>
+<p class="soft">Recall: share of the class's pictures that were recognised. Precision: share of the predictions of this class that were right.</p>
 
 <h2>What is taken for what</h2>
 <div class="wide"><table>
@@ -60,18 +60,18 @@ the standard error (±) of that gain. Bold: the network that was saved.</p>{% en
 {% for name, row in confusion %}<tr><th>{{ name }}</th>{% for share, count in row %}<td style="background: rgba(var(--mark), {{ "%.2f"|format(0.75 * share) }})">{{ count }}</td>{% endfor %}</tr>{% endfor %}
 </tbody>
 {% else %}<thead><tr><th>class</th><th class="text">taken for</th><th>pictures</th></tr></thead><tbody>
-{% for name, answer, count in confused %}<tr><th>{{ name }}</th><td class="text">{{ answer }}</td><td>{{ count }}</td></tr>{% endfor %}
+{% for name, predicted, count in confused %}<tr><th>{{ name }}</th><td class="text">{{ predicted }}</td><td>{{ count }}</td></tr>{% endfor %}
 </tbody>{% endif %}</table></div>
-<p class="soft">{% if confusion %}Test pictures: a row is a class, a column an answer; the stronger the colour, the larger the share of the
+<p class="soft">{% if confusion %}Test pictures: a row is a class, a column a prediction; the stronger the colour, the larger the share of the
 row.{% else %}The most frequent mistakes; all of them are in the CSV beside this page.{% endif %}</p>
 
-{% if mistakes %}<h2>The most wrong answers</h2>
-<div class="pictures">{% for one in mistakes %}<figure><img alt="a test picture" src="{{ one.picture }}"><figcaption>{{ one.label }}<br>taken for {{ one.answer }}, {{ "%.0f"|format(100 * one.sure) }} % sure{% if one.file %}<br>{{ one.file }}{% endif %}</figcaption></figure>{% endfor %}</div>
-{% else %}<h2>The most wrong answers</h2><p>There are none.</p>{% endif %}
+{% if mistakes %}<h2>The most wrong predictions</h2>
+<div class="pictures">{% for one in mistakes %}<figure><img alt="a test picture" src="{{ one.picture }}"><figcaption>{{ one.label }}<br>taken for {{ one.predicted }}, {{ "%.0f"|format(100 * one.sure) }} % sure{% if one.file %}<br>{{ one.file }}{% endif %}</figcaption></figure>{% endfor %}</div>
+{% else %}<h2>The most wrong predictions</h2><p>There are none.</p>{% endif %}
 
 {% if looks %}<h2>Where the network looks</h2>
-<div class="pictures pairs">{% for one in looks %}<figure><div class="pair"><img alt="a test picture" src="{{ one.picture }}"><img alt="the same under its map" src="{{ one.map }}"></div><figcaption>{{ one.label }}{% if one.answer != one.label %}, taken for {{ one.answer }}{% endif %}</figcaption></figure>{% endfor %}</div>
-<p class="soft">The brighter, the more a place speaks for the answer (Grad-CAM, Selvaraju et al. 2017).</p>{% endif %}
+<div class="pictures pairs">{% for one in looks %}<figure><div class="pair"><img alt="a test picture" src="{{ one.picture }}"><img alt="the same under its map" src="{{ one.map }}"></div><figcaption>{{ one.label }}{% if one.predicted != one.label %}, taken for {{ one.predicted }}{% endif %}</figcaption></figure>{% endfor %}</div>
+<p class="soft">The brighter, the more a place speaks for the prediction (Grad-CAM, Selvaraju et al. 2017).</p>{% endif %}
 <p class="soft">{{ made }}</p>
 </body></html>
 """

@@ -21,12 +21,12 @@ WORDS = 12  # letters of a class name under a picture
 
 
 def plot_confusion(counts, classes: Sequence[str], title: str = "") -> Figure:
-    """A table of answers against labels as a field of colour, each row as shares of its class.
+    """A table of predictions against labels as a field of colour, each row as shares of its class.
 
     Parameters
     ----------
     counts : array of shape (classes, classes)
-        Rows are labels, columns answers: `sklearn.metrics.confusion_matrix`.
+        Rows are labels, columns predictions: `sklearn.metrics.confusion_matrix`.
     """
     counts = np.asarray(counts)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -38,7 +38,7 @@ def plot_confusion(counts, classes: Sequence[str], title: str = "") -> Figure:
         ax.text(column, row, f"{shares[row, column]:.0%}\n{count}", ha="center", va="center", color=color)
     ax.set_xticks(range(len(classes)), classes, rotation=30 if len(classes) > 3 else 0)
     ax.set_yticks(range(len(classes)), classes)
-    ax.set(xlabel="answer of the network", ylabel="label", title=title)
+    ax.set(xlabel="prediction of the network", ylabel="label", title=title)
     ax.grid(False)
     figure.colorbar(
         drawn, ax=ax, label="share of the label's pictures", format=PercentFormatter(1), shrink=0.8
@@ -47,7 +47,7 @@ def plot_confusion(counts, classes: Sequence[str], title: str = "") -> Figure:
 
 
 def plot_mistakes(images, mistakes: pd.DataFrame, classes: Sequence[str], title: str = "") -> Figure:
-    """The pictures of some mistakes, each with its label, the answer, and how sure that was.
+    """The pictures of some mistakes, each with its label, the prediction, and how sure that was.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ def plot_mistakes(images, mistakes: pd.DataFrame, classes: Sequence[str], title:
         ax.set_axis_off()
     for ax, row in zip(axes.flat, mistakes.itertuples(), strict=False):
         _picture(ax, images[row.id])
-        label, answer = (classes[number][:WORDS] for number in (row.label, row.answer))
-        ax.set_title(f"label: {label}\n{answer}, {row.sure:.0%} sure", fontsize=10)
+        label, predicted = (classes[number][:WORDS] for number in (row.label, row.predicted))
+        ax.set_title(f"label: {label}\npredicted: {predicted}, {row.sure:.0%} sure", fontsize=10)
     figure.suptitle(title)
     return figure
 

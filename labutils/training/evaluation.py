@@ -16,7 +16,9 @@ from labutils.training.activation_cache import ActivationCache, Inputs, autocast
 from labutils.training.compatibility import require_fitting
 from labutils.training.settings import Settings
 
-FEWEST = 30  # pictures: below, a 95 % interval is wider than 20 points unless nearly all answers are right
+FEWEST = (
+    30  # pictures: below, a 95 % interval is wider than 20 points unless nearly all predictions are right
+)
 FEWEST_OF_A_CLASS = 5
 WIDEST = 0.2  # of an interval that still says something
 
@@ -30,11 +32,11 @@ class Evaluation:
     loss : float
         Mean cross-entropy.
     accuracy : float
-        Share of right answers, 0 to 1.
+        Share of right predictions, 0 to 1.
     logits : Tensor of shape (N, classes)
         A column an output of the network, named by ``classes``.
     labels : Tensor of shape (N,)
-        As the domain numbers them, whose names are ``label_classes``. To compare them with answers use ``targets`` or
+        As the domain numbers them, whose names are ``label_classes``. To compare them with predictions use ``targets`` or
         ``right``: network and domain may number the same classes differently.
     classes : tuple of str
         Names of the outputs, first to last; numbers where none were given.
@@ -63,26 +65,26 @@ class Evaluation:
         return torch.tensor([output.get(name, -1) for name in self.label_classes])[self.labels]
 
     @cached_property
-    def answers(self) -> torch.Tensor:
+    def predicted(self) -> torch.Tensor:
         """Number of the class that each picture was taken for, shape (N,)."""
         return self.logits.argmax(1)
 
     @cached_property
     def right(self) -> torch.Tensor:
         """Whether each picture was taken for its class, shape (N,), bool."""
-        return self.answers == self.targets
+        return self.predicted == self.targets
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
         """A row a class: precision, recall, f1 (0 to 1) and count (pictures of the class), by scikit-learn.
 
-        NaN where there is nothing to divide by: precision of a class that is never answered, recall of one without
+        NaN where there is nothing to divide by: precision of a class that is never predicted, recall of one without
         pictures.
         """
         from sklearn.metrics import precision_recall_fscore_support
 
         columns = precision_recall_fscore_support(
-            self.targets, self.answers, labels=range(len(self.classes)), zero_division=float("nan")
+            self.targets, self.predicted, labels=range(len(self.classes)), zero_division=float("nan")
         )
         named = dict(zip(("precision", "recall", "f1", "count"), columns, strict=True))
         return pd.DataFrame(named, index=pd.Index(self.classes, name="class"))
@@ -97,9 +99,9 @@ class Evaluation:
         """How many pictures of each class (rows) were taken for which (columns), by scikit-learn."""
         from sklearn.metrics import confusion_matrix
 
-        counts = confusion_matrix(self.targets, self.answers, labels=range(len(self.classes)))
+        counts = confusion_matrix(self.targets, self.predicted, labels=range(len(self.classes)))
         names = pd.Index(self.classes)
-        return pd.DataFrame(counts, index=names.rename("class"), columns=names.rename("answer"))
+        return pd.DataFrame(counts, index=names.rename("class"), columns=names.rename("predicted"))
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -112,11 +114,11 @@ class Evaluation:
 
     @property
     def largest_share(self) -> float:
-        """Accuracy of who always answers the largest class."""
+        """Accuracy of who always predicts the largest class."""
         return float(self.labels.bincount().max()) / len(self.labels)
 
     @property
-    def never_answered(self) -> tuple[str, ...]:
+    def never_predicted(self) -> tuple[str, ...]:
         """Classes that have pictures and that the network takes no picture for."""
         table = self.per_class
         return tuple(table.index[(table["count"] > 0) & table["precision"].isna()])
@@ -132,12 +134,12 @@ class Evaluation:
                 "points wide"
             )
         if low <= self.largest_share:
-            cautions.append("Not shown to be better than always answering the largest class")
+            cautions.append("Not shown to be better than always predicting the largest class")
         counts = self.per_class["count"]
         if few := [f"{name} {count}" for name, count in counts.items() if 0 < count < FEWEST_OF_A_CLASS]:
             cautions.append(f"Too few test pictures to tell the recall of: {', '.join(few)}")
-        if silent := self.never_answered:
-            cautions.append(f"Never answered: {', '.join(silent)}")
+        if silent := self.never_predicted:
+            cautions.append(f"Never predicted: {', '.join(silent)}")
         return tuple(cautions)
 
     def __repr__(self) -> str:
@@ -147,7 +149,7 @@ class Evaluation:
         """Some lines for a reader: accuracy with its interval, what it is worth, and the table of classes."""
         largest = self.classes[int(self.targets.bincount().argmax())]
         lines = [
-            f"{self._accuracy()}; always answering {largest!r} would give {self.largest_share:.1%}",
+            f"{self._accuracy()}; always predicting {largest!r} would give {self.largest_share:.1%}",
             f"Balanced accuracy (mean recall of the classes): {self.balanced_accuracy:.1%}",
             *self.cautions,
         ]

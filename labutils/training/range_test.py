@@ -105,8 +105,11 @@ def lr_finder(
         hold every weight that the test trains.
     cache : ActivationCache, optional
         Shared with `fit`, the frozen prefix is run only once for both.
-    lowest, highest, steps : float, float, int, default 1e-6, 10 and 100
-        Rates of the head, evenly spaced on the logarithm, one a step; at least 10.
+    lowest : float, default 1e-6
+    highest : float, default 10.0
+        Rates of the head, evenly spaced on the logarithm, one a step.
+    steps : int, default 100
+        At least 10.
     stop_factor : float, default 4
         Stop when the smoothed loss exceeds this many times its lowest value so far.
 

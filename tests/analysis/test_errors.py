@@ -14,7 +14,7 @@ def test_mistakes_in_order():
     seen = Evaluation(0.0, 0.5, probabilities.log(), torch.tensor([0, 0, 0, 1]))
     table = most_wrong(seen, torch.tensor([10, 11, 12, 13]))
     assert table["id"].tolist() == [12, 11]
-    assert table["answer"].tolist() == [1, 1] and table["label"].tolist() == [0, 0]
+    assert table["predicted"].tolist() == [1, 1] and table["label"].tolist() == [0, 0]
     assert table["sure"].tolist() == pytest.approx([0.95, 0.6])
     assert table["right"].tolist() == pytest.approx([0.05, 0.4])
 
@@ -22,7 +22,7 @@ def test_mistakes_in_order():
 def test_mistakes_are_found_by_name():
     seen = Evaluation(0.0, 0.5, torch.eye(3)[[0, 2]], torch.tensor([0, 1]), ("a", "b", "c"), ("c", "b"))
     table = most_wrong(seen, torch.tensor([10, 11]))
-    assert table[["id", "label", "answer"]].to_numpy().tolist() == [[10, 2, 0], [11, 1, 2]]
+    assert table[["id", "label", "predicted"]].to_numpy().tolist() == [[10, 2, 0], [11, 1, 2]]
 
 
 def test_no_mistakes_is_an_empty_table():

@@ -44,7 +44,7 @@ def test_a_new_users_path(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rare_class_that_is_never_answered_is_named(tmp_path):
+def test_a_rare_class_that_is_never_predicted_is_named(tmp_path):
     for name, count, level in (("common", 114, 120), ("rare", 6, 125)):
         (tmp_path / name).mkdir(parents=True)
         for i in range(count):
@@ -54,4 +54,4 @@ def test_a_rare_class_that_is_never_answered_is_named(tmp_path):
     seen = lab.evaluate(network, pictures)
     assert seen.accuracy > 0.9 and seen.balanced_accuracy == 0.5
     assert seen.per_class["recall"].tolist() == [1, 0]
-    assert "Never answered: rare" in seen.report()
+    assert "Never predicted: rare" in seen.report()

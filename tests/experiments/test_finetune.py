@@ -95,7 +95,7 @@ def test_a_class_with_one_or_no_training_picture_is_no_obstacle(tiny_net, tiny_d
         net = tiny_net(pretrained=True)
         fit_linear_head(net, replace(tiny_domain, train=train), lab.Settings(class_weights="balanced"))
         assert lab.evaluate(net, tiny_domain, "validation").logits.isfinite().all()
-    assert (lab.evaluate(net, tiny_domain, "validation").answers != 2).all(), "never seen, never answered"
+    assert (lab.evaluate(net, tiny_domain, "validation").predicted != 2).all(), "never seen, never predicted"
 
 
 def test_a_head_that_does_not_end_in_a_linear_layer_is_trained_by_gradients(

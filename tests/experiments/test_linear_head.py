@@ -127,9 +127,9 @@ def test_where_rows_are_short_pictures_get_no_views(tiny_net, tiny_domain, monke
     assert found.augmentation == ()
 
 
-def test_a_class_without_training_pictures_is_never_answered(tiny_net, tiny_domain):
+def test_a_class_without_training_pictures_is_never_predicted(tiny_net, tiny_domain):
     kept = tiny_domain.train[tiny_domain.labels[tiny_domain.train] != 1]
     net = tiny_net(pretrained=True)
     fit_linear_head(net, replace(tiny_domain, train=kept), Settings())
-    assert set(evaluate(net, tiny_domain).answers.tolist()) <= {0, 2}
+    assert set(evaluate(net, tiny_domain).predicted.tolist()) <= {0, 2}
     assert torch.isfinite(net.head.linear.bias).all()

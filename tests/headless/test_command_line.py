@@ -1,4 +1,4 @@
-"""``python -m labutils``: a folder in, a classifier with its answers and its page out; every wrong door says what to do."""
+"""``python -m labutils``: a folder in, a classifier with its predictions and its page out; every wrong door says what to do."""
 
 import re
 import subprocess
@@ -56,7 +56,7 @@ def train(tiny_backbone, tmp_path):
 def test_the_whole_way(pictures, train, tmp_path, capsys):
     assert train(pictures) == 0
     said = capsys.readouterr().out
-    for words in ("36 colour pictures", "95 % interval", "always answering", "recall", "left out", "a.html"):
+    for words in ("36 colour pictures", "95 % interval", "always predicting", "recall", "left out", "a.html"):
         assert words in said
     network = tmp_path / "a.safetensors"
     answers = pd.read_csv(tmp_path / "a-predictions.csv")
@@ -252,7 +252,7 @@ def test_the_device_asked_for_is_forgotten_afterwards(pictures, train, monkeypat
 def test_what_test_pictures_are_worth(tiny_domain):
     sentences = worth(tiny_domain)
     assert (
-        "9 test pictures; always answering" in sentences
+        "9 test pictures; always predicting" in sentences
         and "33.3%" in sentences
         and "Too few test pictures to tell" in sentences
     )
@@ -284,7 +284,7 @@ def test_as_a_program(tmp_path):
 
 @pytest.mark.slow
 def test_with_the_real_network(pictures, tmp_path):
-    network, answers = tmp_path / "colours.safetensors", tmp_path / "answers.csv"
+    network, answers = tmp_path / "colours.safetensors", tmp_path / "predictions.csv"
     given = ("--save", str(network), "--minutes", "0.1", "--image-size", "32")
     assert main(["train", str(pictures), *given]) == 0
     assert main(["predict", str(network), str(pictures / "red"), "--csv", str(answers)]) == 0

@@ -99,7 +99,7 @@ def test_ones_own_pictures_end_in_a_classifier(plan):
         "classifier-confusion.csv",
     ):
         assert name in report and (plan.outputs / name).stat().st_size > 0
-    assert "always answering" in report and "Too few" in report
+    assert "always predicting" in report and "Too few" in report
     assert "classifier" in OWN and "classifier" not in CORE
 
 

@@ -25,8 +25,8 @@ def test_confusion_shows_shares_of_rows_and_counts():
 
 
 def test_mistakes_of_any_number(tiny_domain):
-    rows = [{"id": i, "label": 0, "answer": 1, "sure": 0.9, "right": 0.1} for i in range(7)]
-    columns = ["id", "label", "answer", "sure", "right"]
+    rows = [{"id": i, "label": 0, "predicted": 1, "sure": 0.9, "right": 0.1} for i in range(7)]
+    columns = ["id", "label", "predicted", "sure", "right"]
     for count in (0, 1, 7):
         mistakes = pd.DataFrame(rows[:count], columns=columns)
         figure = plot_mistakes(tiny_domain.images, mistakes, tiny_domain.classes)

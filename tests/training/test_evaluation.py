@@ -27,7 +27,7 @@ def test_tables_by_hand():
     assert seen.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
     assert seen.confusion.loc["dog", "cat"] == 1 and seen.confusion.to_numpy().sum() == 6
     assert seen.confusion.loc["owl"].tolist() == [1, 0, 0], "rows are what was there"
-    assert seen.largest_share == 0.5 and seen.never_answered == ("owl",)
+    assert seen.largest_share == 0.5 and seen.never_predicted == ("owl",)
 
 
 def test_labels_that_another_list_of_names_numbers():
@@ -36,7 +36,7 @@ def test_labels_that_another_list_of_names_numbers():
     assert later.targets.tolist() == [0, 2, 2] and later.right.all()
     assert later.per_class["recall"].tolist() == pytest.approx([1, float("nan"), 1], nan_ok=True)
     assert later.confusion.loc["owl"].tolist() == [0, 0, 2] and later.interval[1] == 1
-    assert "always answering 'owl' would give 66.7%" in later.report()
+    assert "always predicting 'owl' would give 66.7%" in later.report()
     assert seen.right.tolist() == [True, False, False], "by default the names are those of the outputs"
 
 
@@ -44,7 +44,7 @@ def test_a_class_without_pictures_does_not_count():
     seen = evaluation([0, 1, 1], [0, 1, 0])
     assert seen.balanced_accuracy == pytest.approx(0.75)
     assert seen.per_class["recall"].isna().tolist() == [False, False, True]
-    assert seen.never_answered == ()
+    assert seen.never_predicted == ()
 
 
 def test_interval_is_wilsons():
@@ -57,7 +57,7 @@ def test_report_says_in_words_what_the_numbers_do_not_show():
     few = evaluation([0, 1], [0, 1]).report()
     assert "Too few pictures to tell" in few and "Not shown to be better" in few
     lopsided = evaluation([0] * 1003, [0] * 1000 + [1] * 3, ("common", "rare")).report()
-    assert "Never answered: rare" in lopsided and "'common' would give 99.7%" in lopsided
+    assert "Never predicted: rare" in lopsided and "'common' would give 99.7%" in lopsided
     assert "Balanced accuracy" in lopsided and "50.0%" in lopsided
     good = evaluation([0, 1] * 200, [0, 1] * 200).report()
     assert not any(word in good for word in ("Too few", "Never", "Not shown"))

@@ -99,6 +99,7 @@ def partly_trained(answer: int) -> None:
     )
 
 
+@lru_cache
 def _trained(strategy: Strategy, classes: int) -> int:
     model = build_feature_extractor(num_classes=classes, pretrained=False)
     partial_finetune(model, strategy.groups or len(model))

@@ -42,7 +42,7 @@ class Trained:
 
     @property
     def right(self) -> int:
-        """Validation pictures answered rightly."""
+        """Validation pictures classified correctly."""
         return int(self.seen.right.sum())
 
     @property
@@ -59,7 +59,7 @@ class Trained:
 
     @cached_property
     def mistakes(self) -> pd.DataFrame:
-        """Wrong answers on validation pictures, the surest first, see `most_wrong`; as sure as `probabilities` is."""
+        """Wrong predictions on validation pictures, the surest first, see `most_wrong`; as sure as `probabilities` is."""
         as_sure = replace(self.seen, logits=self.seen.logits / self.temperature)
         return most_wrong(as_sure, self.domain.validation)
 

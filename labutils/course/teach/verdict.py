@@ -52,7 +52,7 @@ def result_of(rounds: Sequence[Trained], numbers: Sequence[int]) -> dict:
             {
                 "number": latest.numbers[row.id],
                 "label": classes[row.label],
-                "answer": classes[row.answer],
+                "answer": classes[row.predicted],
                 "sure": row.sure,
             }
             for row in latest.mistakes.head(MISTAKES).itertuples()

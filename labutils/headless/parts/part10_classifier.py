@@ -4,7 +4,7 @@ from labutils.deploy.files import save
 from labutils.experiments.finetune import finetune
 from labutils.experiments.runs import open_domain
 from labutils.experiments.trials import in_words
-from labutils.headless.own_pictures import beside, leave
+from labutils.headless.own_pictures import result_files, write_results
 from labutils.headless.parts.writing import keep
 from labutils.headless.plan import Plan
 from labutils.runtime.distributed import alone, from_main, is_main
@@ -26,10 +26,10 @@ def _train(plan: Plan) -> str:
     result = finetune(domain, plan.minutes, plan.backbone, plan.seeds[0], device=plan.device)
     network = plan.outputs / "classifier.safetensors"
     save(result.model, domain, network)
-    leave(network, result.model, domain, result.evaluation, result.tried)
+    write_results(network, result.model, domain, result.evaluation, result.tried)
     seen = result.evaluation
     keep(plan, "finished_classifier", result.tried, plot_confusion(seen.confusion, seen.classes, plan.title))
-    files = ", ".join(f"[{file.name}]({file.name})" for file in (network, *beside(network)))
+    files = ", ".join(f"[{file.name}]({file.name})" for file in (network, *result_files(network)))
     return (
         f"Chosen on validation pictures alone: {result.chosen}.\n\n{in_words(result.tried).to_markdown(index=False)}\n\n"
         f"On the test pictures:\n\n```\n{seen.report()}\n```\n\n![What is taken for what](finished_classifier.png)\n\n"

@@ -29,7 +29,7 @@ def wilson(accuracy: float, pictures: int) -> tuple[float, float]:
 
 
 def smallest_lead(first: float, second: float, pictures: int) -> float:
-    """A lead, 0 to 1, that so many test pictures can just tell from none, if both answer independently (95 %)."""
+    """A lead, 0 to 1, that so many test pictures can just tell from none, if both err independently (95 %)."""
     return 1.96 * math.sqrt((first * (1 - first) + second * (1 - second)) / pictures)
 
 
@@ -39,7 +39,7 @@ def worth(domain: Domain) -> str:
     counts = labels.bincount(minlength=len(domain.classes))
     low, high = wilson(0.5, len(labels))
     text = (
-        f"{len(labels)} test pictures; always answering {domain.classes[int(counts.argmax())]!r} would give "
+        f"{len(labels)} test pictures; always predicting {domain.classes[int(counts.argmax())]!r} would give "
         f"{float(counts.max()) / len(labels):.1%}; an accuracy is known to ± {50 * (high - low):.0f} points at most"
     )
     if len(labels) < FEWEST:
