@@ -59,6 +59,7 @@ def cut(network: nn.Module, size: int | tuple[int, int] = 224) -> dict[str, nn.M
         with inference(network):
             graph = trace(network)
             groups = _groups(network, graph, _ends(network, graph, pictures))
+            _require_weights_of_their_own(groups)
             whole = nn.Sequential(*groups.values())
             with inference(whole):
                 if not torch.equal(whole(pictures), network(pictures)):
@@ -200,6 +201,20 @@ def _groups(network: nn.Module, graph: fx.Graph, ends: list[fx.Node]) -> dict[st
     borders += coarse.output_node().all_input_nodes
     parts = [_part(network, coarse, start, end) for start, end in pairwise(borders)]
     return dict(zip(NAMES, parts, strict=True))
+
+
+def _require_weights_of_their_own(groups: dict[str, nn.Module]) -> None:
+    """Refuse groups of which one could not be trained, or not without another: in silence nothing, or too much, would be."""
+    if not any(True for _ in groups["layer4"].parameters()):
+        raise ValueError("all of its weights lie before the last place for a cut, so layer4 would have none")
+    owner: dict[int, tuple[str, str]] = {}
+    for group, part in groups.items():
+        for name, weight in part.named_parameters():
+            first, _ = owner.setdefault(id(weight), (group, name))
+            if first != group:
+                raise ValueError(
+                    f"`{name}` is used in {first} and again in {group}, so neither could be frozen alone"
+                )
 
 
 def _part(network: nn.Module, graph: fx.Graph, start: fx.Node, end: fx.Node) -> nn.Module:

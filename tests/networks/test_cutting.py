@@ -204,9 +204,39 @@ class Wide(nn.Module):
         return self.fc(torch.cat([self.conv(x).mean((2, 3)), x.mean((2, 3))], 1))
 
 
+class TwoStreams(nn.Module):
+    """All weights but those of a norm lie in two streams; after it only activations and pooling follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+        self.mixed, self.norm, self.fc = nn.Conv2d(8, 4, 3), nn.GroupNorm(1, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.norm(self.mixed(torch.cat([self.one(x), self.other(x)], 1)))
+        for _ in range(4):
+            x = F.relu(x)
+        return self.fc(x.mean((2, 3)))
+
+
+class Sharing(nn.Sequential):
+    """One convolution is used in layer1 and again in layer3."""
+
+    def __init__(self):
+        layers = [nn.Conv2d(3, 4, 3, 2, 1), *(nn.Conv2d(4, 4, 3, 2, 1) for _ in range(4)), nn.Linear(4, 2)]
+        super().__init__(*layers)
+
+    def forward(self, x):
+        for i in (0, 1, 2, 1, 4):
+            x = self[i](x)
+        return self[5](x.mean((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
+        (TwoStreams(), "all of its weights lie before .*layer4 would have none.*LayerGroups"),
+        (Sharing(), "`1.weight` is used in layer1 and again in layer3.*LayerGroups"),
         (
             Branching(),
             r"(?s)Branching cannot be cut.*at `if x.mean\(\) > 0:` \(test_cutting.py:\d+\).*LayerGroups",
