@@ -71,6 +71,28 @@ COLUMNS = (
 ).split()
 
 
+def in_words(table: pd.DataFrame) -> str:
+    """The README's table of backbones: of how many networks of each library what holds, and which are not cut."""
+    checks = {
+        "cut into six groups, output equal to the last bit": ("bit_equal",),
+        "a step behind a frozen prefix moves what is trained and nothing else": (
+            "frozen_stays",
+            "trained_moves",
+        ),
+        "the same step from cached activations": ("cached_equal",),
+        "the same predictions from an ONNX graph": ("onnx_equal",),
+    }
+    library = table["network"].str.partition("/")[0]
+    columns = {"torchvision": "every classifier of torchvision", "timm": "a small one of each family of timm"}
+    rows = {"tried": {title: str((library == name).sum()) for name, title in columns.items()}}
+    for words, needed in checks.items():
+        holds = table[list(needed)].eq(True).all(axis=1)
+        rows[words] = {title: str(holds[library == name].sum()) for name, title in columns.items()}
+    shown = pd.DataFrame(rows).T.rename_axis("networks").reset_index()
+    refused = ", ".join(f"`{name}`" for name in table.loc[~table["cut"], "network"])
+    return f"{shown.to_markdown(index=False, disable_numparse=True)}\n\nNot cut, with the reason as an error: {refused}."
+
+
 def families() -> dict[str, list[str]]:
     """Families of timm, and their networks in the order of their names."""
     # timm's networks for its own tests, with a handful of channels, say little of their family.
