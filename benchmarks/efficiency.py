@@ -25,7 +25,7 @@ from labutils.experiments.runs import open_domain
 from labutils.runtime.files import read_json, write_json
 
 NETWORKS = ("efficientnet_lite0", "resnet18", "resnet50", "mobilenet_v3_small", "convnext_tiny")
-RATES = (1e-3, 3e-3, 1e-2)
+RATE_FACTORS = (1, 3, 10)
 EPOCHS = 8
 PLAIN = Settings(
     epochs=EPOCHS,
@@ -60,7 +60,7 @@ def levers(seeds: tuple[int, ...], store: Path) -> tuple[pd.DataFrame, dict]:
     runs = {}
     for name, (strategy, settings) in LEVERS.items():
         run = Run("solar", "efficientnet_lite0", strategy, 300, seeds[0], settings, image_size=64)
-        (chosen,), _ = tuned([replace(run, strategy=strategy, settings=PLAIN)], RATES, store)
+        (chosen,), _ = tuned([replace(run, strategy=strategy, settings=PLAIN)], RATE_FACTORS, store=store)
         runs[name] = replace(run, strategy=chosen)
     cases = [(name, seed) for name in runs for seed in seeds]
     results = run_all([replace(runs[name], seed=seed) for name, seed in cases], store, label="Levers")

@@ -22,7 +22,10 @@ from labutils.experiments.statistics import steps_to_match
 from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.training.settings import Settings
 
-SCRATCH_RATES = (1e-3, 3e-3, 1e-2)
+# Multiples of its own rate that each strategy tries on validation: a baseline that is not tuned flatters the others.
+RATE_FACTORS = (0.3, 1.0, 3.0)
+MOST_STAGES = 4  # of a plan, so a search may not be shorter
+SEARCHED = 3  # seeds that a rate is chosen over, where there are so many
 # Pictures that may be mirrored without changing their class; digits may not.
 SAFE_AUGMENTATION = {
     "textures": ("flip", "vertical_flip", "quarter_turns"),
@@ -38,30 +41,65 @@ def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
 
 
 def tuned(
-    runs: Sequence[Run], rates: Sequence[float], store=None, workers=None
+    runs: Sequence[Run],
+    factors: Sequence[float] = RATE_FACTORS,
+    seeds: Sequence[int] = (0,),
+    store: str | Path | None = None,
+    workers: int | None = None,
 ) -> tuple[list[Strategy], pd.DataFrame]:
-    """For each run its strategy with the rate that did best on validation, and the table of all rates tried.
+    """For each run its strategy at the rate that did best on validation, and the table of all rates tried.
 
-    One training for each run and rate, with the pictures and seed of the run, half as long, all of them side by side;
-    the test split is not looked at.
+    One training for each run, factor and seed, half as long, all of them side by side; the highest mean over the seeds wins.
+    The test split is not looked at.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Their seeds are not used.
+    factors : sequence of float
+        Of the strategy's own ``base_lr``; the same for all strategies, so that none gets a larger search. One of them means no
+        search, and no table.
+    seeds : sequence of int
+    store, workers :
+        See `run_all`.
+
+    Returns
+    -------
+    chosen : list of Strategy
+    table : DataFrame
+        A row a training: run (position in ``runs``), strategy, base_lr, seed, validation_accuracy.
     """
+    tried = [[at_rate(run.strategy, factor) for factor in factors] for run in runs]
+    if len(factors) == 1:
+        return [only for (only,) in tried], pd.DataFrame()
+    cases = [
+        (number, strategy, seed) for number, own in enumerate(tried) for strategy in own for seed in seeds
+    ]
     trials = []
-    for run in runs:
-        epochs = math.ceil(run.settings.epochs / 2)
-        short = replace(run, settings=replace(run.settings, epochs=epochs, validate_every=epochs), test=False)
-        trials += [replace(short, strategy=replace(run.strategy, base_lr=rate)) for rate in rates]
+    for number, strategy, seed in cases:
+        epochs = runs[number].settings.epochs
+        epochs = max(math.ceil(epochs / 2), min(epochs, MOST_STAGES))
+        settings = replace(runs[number].settings, epochs=epochs, validate_every=epochs)
+        trials.append(replace(runs[number], strategy=strategy, seed=seed, settings=settings, test=False))
     results = run_all(trials, store, workers, label="Choosing rates")
     table = pd.DataFrame(
         {
-            "run": [number for number in range(len(runs)) for _ in rates],
-            "strategy": [trial.strategy.name for trial in trials],
-            "base_lr": [trial.strategy.base_lr for trial in trials],
-            "validation_accuracy": [result["validation_accuracy"] for result in results],
+            "run": number,
+            "strategy": strategy.name,
+            "base_lr": strategy.base_lr,
+            "seed": seed,
+            "validation_accuracy": result["validation_accuracy"],
         }
+        for (number, strategy, seed), result in zip(cases, results, strict=True)
     )
-    best = table.loc[table.groupby("run")["validation_accuracy"].idxmax(), "base_lr"]
-    chosen = [replace(run.strategy, base_lr=float(rate)) for run, rate in zip(runs, best, strict=True)]
-    return chosen, table
+    means = table.groupby(["run", "base_lr"])["validation_accuracy"].mean()
+    best = [means[number].idxmax() for number in range(len(runs))]  # the lowest of several
+    return [replace(run.strategy, base_lr=float(rate)) for run, rate in zip(runs, best, strict=True)], table
+
+
+def at_rate(strategy: Strategy, factor: float) -> Strategy:
+    """The strategy at a multiple of its rate, rounded to three digits."""
+    return replace(strategy, base_lr=float(f"{factor * strategy.base_lr:.3g}"))
 
 
 def compare_transfer_vs_scratch(
@@ -71,7 +109,7 @@ def compare_transfer_vs_scratch(
     labels: int = 500,
     settings: Settings | None = None,
     strategy: Strategy = PARTIAL,
-    scratch_rates: Sequence[float] = SCRATCH_RATES,
+    rate_factors: Sequence[float] = RATE_FACTORS,
     seeds: Sequence[int] = (0, 1, 2),
     image_size: int = 128,
     store: str | Path | None = None,
@@ -79,8 +117,8 @@ def compare_transfer_vs_scratch(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train a pretrained and a randomly initialised network on the same pictures for the same number of steps.
 
-    Both get the same augmentation and the same choice of weights (see ``settings.keep_best``); the rate from
-    scratch is the best of ``scratch_rates`` on validation.
+    Both get the same augmentation, the same choice of weights (see ``settings.keep_best``) and the same search for a rate on
+    validation.
 
     Parameters
     ----------
@@ -92,8 +130,8 @@ def compare_transfer_vs_scratch(
         Default 10 epochs, batches of 32, the augmentation that suits the domain, weights of the last epoch.
     strategy : Strategy, default PARTIAL
         How the pretrained network is trained: head first, then the last two blocks at a tenth of the rate.
-    scratch_rates : sequence of float
-        One value means no search.
+    rate_factors : sequence of float
+        Each start takes the best of these multiples of its usual rate, see `tuned`; one value means no search.
     seeds : sequence of int, default (0, 1, 2)
     image_size : int, default 128
         In pixels.
@@ -122,13 +160,13 @@ def compare_transfer_vs_scratch(
     """
     if settings is None:
         settings = Settings(epochs=10, augmentation=augmentation_for(domain), keep_best=False)
-    _require_some(seeds=seeds, scratch_rates=scratch_rates)
+    _require_some(seeds=seeds, rate_factors=rate_factors)
     base = Run(domain, backbone, SCRATCH, labels, seeds[0], settings, image_size)
     open_domain(domain, image_size).labelled(labels, seeds[0])  # a wrong size is refused before any training
-    scratch = replace(SCRATCH, base_lr=scratch_rates[0])
-    if len(scratch_rates) > 1:
-        (scratch,), _ = tuned([base], scratch_rates, store, workers)
-    starts = {"pretrained": strategy, "random": scratch}
+    strategies, _ = tuned(
+        [replace(base, strategy=strategy), base], rate_factors, seeds[:SEARCHED], store, workers
+    )
+    starts = dict(zip(("pretrained", "random"), strategies, strict=True))
     cases = [(start, seed) for start in starts for seed in seeds]
     runs = [replace(base, strategy=starts[start], seed=seed) for start, seed in cases]
     results = run_all(runs, store, workers, label="Transfer against scratch")
@@ -169,7 +207,7 @@ def domain_gap_experiment(
     labels: dict[str, Sequence[int]] | Sequence[int] | None = None,
     strategies: Sequence[Strategy] = STRATEGIES,
     settings: Settings = Settings(batch_size=16, keep_best=False),
-    scratch_rates: Sequence[float] = SCRATCH_RATES,
+    rate_factors: Sequence[float] = RATE_FACTORS,
     seeds: Sequence[int] = (0, 1, 2),
     image_size: int = 64,
     store: str | Path | None = None,
@@ -178,8 +216,8 @@ def domain_gap_experiment(
     """Test accuracy against the number of labels, for each domain, strategy and seed.
 
     At each number of labels all strategies take the same number of steps (`steps_for`). Nothing is chosen inside
-    a run: the weights are those of the last epoch. The rate from scratch is chosen on validation, once for each
-    domain at the middle number of labels.
+    a run: the weights are those of the last epoch. The rate of each strategy is chosen on validation, once for each
+    domain, at the middle number of labels and over the first three seeds.
 
     Parameters
     ----------
@@ -189,14 +227,16 @@ def domain_gap_experiment(
     strategies : sequence of Strategy
     settings : Settings
         ``epochs``, ``validate_every`` and, if empty, ``augmentation`` are set for each run.
+    rate_factors : sequence of float
+        Of the strategy's usual rate, see `tuned`; one value means no search.
     image_size : int, default 64
         In pixels: small, because this is the lab's largest experiment.
 
     Returns
     -------
     DataFrame
-        A row a run: domain, strategy, labels, seed, steps, base_lr, validation_accuracy,
-        test_accuracy, test_balanced_accuracy (mean over the classes), seconds.
+        A row a run: domain, strategy, labels, seed, steps, base_lr, least_movement (of the trained groups, see `movement`),
+        validation_accuracy, test_accuracy, test_balanced_accuracy (mean over the classes), seconds.
         Feed it to `intervals` and `effective_data`.
 
     Raises
@@ -204,7 +244,7 @@ def domain_gap_experiment(
     ValueError
         On unknown names and sizes out of range, before any training.
     """
-    _require_some(domains=domains, strategies=strategies, seeds=seeds, scratch_rates=scratch_rates)
+    _require_some(domains=domains, strategies=strategies, seeds=seeds, rate_factors=rate_factors)
     sizes: dict[str | Domain, tuple[int, ...]] = {}
     for domain in domains:
         opened = open_domain(domain, image_size)
@@ -220,13 +260,9 @@ def domain_gap_experiment(
         return Run(domain, backbone, strategy, count, seed, chosen, image_size)
 
     cases = [(domain, strategy) for domain in domains for strategy in strategies]
-    if len(scratch_rates) > 1:
-        random = [case for case in cases if not case[1].pretrained]
-        middle = [
-            run_of(*case, sorted(sizes[case[0]])[len(sizes[case[0]]) // 2], seeds[0]) for case in random
-        ]
-        found = dict(zip(random, tuned(middle, scratch_rates, store, workers)[0], strict=True))
-        cases = [(case[0], found.get(case, case[1])) for case in cases]
+    middle = [run_of(*case, sorted(sizes[case[0]])[len(sizes[case[0]]) // 2], seeds[0]) for case in cases]
+    chosen, _ = tuned(middle, rate_factors, seeds[:SEARCHED], store, workers)
+    cases = [(domain, strategy) for (domain, _), strategy in zip(cases, chosen, strict=True)]
     runs = [run_of(*case, count, seed) for case in cases for count in sizes[case[0]] for seed in seeds]
     results = run_all(runs, store, workers, label="Domain gap")
     return pd.DataFrame(
@@ -237,6 +273,7 @@ def domain_gap_experiment(
             "seed": run.seed,
             "steps": result["history"][-1]["step"],
             "base_lr": run.strategy.base_lr,
+            "least_movement": min(moved for moved in result["movement"].values() if moved > 0),
             **{name: result[name] for name in MEASURED},
         }
         for run, result in zip(runs, results, strict=True)

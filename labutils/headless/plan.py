@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from labutils.experiments.comparisons import SCRATCH_RATES, augmentation_for
+from labutils.experiments.comparisons import RATE_FACTORS, augmentation_for
 from labutils.experiments.runs import Pictures, Run, open_domain
 from labutils.headless.shared_options import pictures_of, reading_options
 from labutils.networks.backbones import DEFAULT_BACKBONE, build_feature_extractor
@@ -27,7 +27,7 @@ class Plan:
     trained_groups: tuple[int, ...] = (1, 2, 3)
     decays: tuple[float, ...] = (1.0, 3.0)
     # The lowest was the best in no domain, and two cores try two side by side.
-    scratch_rates: tuple[float, ...] = SCRATCH_RATES[1:]
+    rate_factors: tuple[float, ...] = RATE_FACTORS[1:]
     gap_domains: tuple[str | Pictures, ...] = ("textures", "solar", "digits")
     # Fewer sizes than the table of page 07: all parts together should take no more than 20 minutes on two cores.
     gap_labels: dict[str, tuple[int, ...]] = field(
@@ -66,7 +66,7 @@ class Plan:
                 labels=200,
                 epochs=4,
                 minutes=1,
-                scratch_rates=(3e-3,),
+                rate_factors=(1.0,),
                 gap_labels={"textures": (60,), "solar": (100,), "digits": (50, 200)},
             )
         if arguments.seeds:

@@ -38,9 +38,9 @@ def made_up_table(monkeypatch):
         *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, float("nan"), np.zeros((3, 4)))],
     ],
 )
-def test_open_and_nonsense(name, answer, begins, told):
+def test_open_and_nonsense(name, answer, begins, printed):
     getattr(check, name)(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_open_and_nonsense(name, answer, begins, told):
         (17, "scratch_labels of this row"),
     ],
 )
-def test_worth_of_a_label(answer, part, told):
+def test_worth_of_a_label(answer, part, printed):
     check.worth_of_a_label(answer)
-    assert part in told()
+    assert part in printed()
 
 
 def lead(paired=True, factor=lambda n: t.ppf(0.975, n - 1), ddof=1, over=np.sqrt, sign=1, order=(0, 1, 2)):
@@ -92,9 +92,9 @@ def lead(paired=True, factor=lambda n: t.ppf(0.975, n - 1), ddof=1, over=np.sqrt
         (lambda ours, theirs: 0.02, "cannot be used as asked"),
     ],
 )
-def test_measures_a_lead(answer, part, told):
+def test_measures_a_lead(answer, part, printed):
     check.measures_a_lead(answer)
-    assert part in told()
+    assert part in printed()
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,6 @@ def test_measures_a_lead(answer, part, told):
         (5.5, "fewer would"),
     ],
 )
-def test_seeds_for_a_clear_lead(answer, part, told):
+def test_seeds_for_a_clear_lead(answer, part, printed):
     check.seeds_for_a_clear_lead(answer)
-    assert part in told()
+    assert part in printed()

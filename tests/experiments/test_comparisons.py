@@ -11,6 +11,7 @@ import labutils.experiments.runs
 from labutils import Settings, compare_transfer_vs_scratch, domain_gap_experiment, run_all
 from labutils.experiments.comparisons import (
     DEFAULT_LABELS,
+    RATE_FACTORS,
     _default_labels,
     augmentation_for,
     steps_for,
@@ -36,22 +37,37 @@ def splits_seen(monkeypatch):
 
 def test_choosing_a_rate_never_looks_at_the_test_split(tiny_backbone, tiny_domain, splits_seen):
     run = Run(tiny_domain, tiny_backbone, SCRATCH, 12, 0, QUICK)
-    (chosen,), table = tuned([run], (1e-3, 1e-2))
+    (chosen,), table = tuned([run], (0.5, 2))
     assert splits_seen == []
-    assert len(table) == 2
+    assert table["base_lr"].tolist() == [SCRATCH.base_lr / 2, SCRATCH.base_lr * 2]
     assert chosen.base_lr == table.loc[table["validation_accuracy"].idxmax(), "base_lr"]
 
 
-def test_each_run_gets_the_rate_that_did_best_for_it_on_validation(monkeypatch):
-    scores = {(0, 0.1): 0.3, (0, 0.2): 0.9, (0, 0.3): 0.6, (1, 0.1): 0.7, (1, 0.2): 0.2, (1, 0.3): 0.5}
+def test_each_run_gets_the_rate_with_the_best_mean_over_the_seeds_on_validation(monkeypatch):
+    scores = {(0.1, 0): 0.3, (0.1, 1): 0.3, (0.2, 0): 0.5, (0.2, 1): 0.7, (0.3, 0): 0.9, (0.3, 1): 0.1}
+    scores |= {(0.01, 0): 0.7, (0.01, 1): 0.7, (0.02, 0): 0.2, (0.02, 1): 0.9, (0.03, 0): 0.5, (0.03, 1): 0.5}
+    done = []
     monkeypatch.setattr(
         "labutils.experiments.comparisons.run_all",
-        lambda trials, *a, **k: [{"validation_accuracy": scores[t.seed, t.strategy.base_lr]} for t in trials],
+        lambda trials, *a, **k: (
+            done.extend(trials),
+            [{"validation_accuracy": scores[t.strategy.base_lr, t.seed]} for t in trials],
+        )[1],
     )
-    runs = [Run("digits", "tiny", SCRATCH, 12, seed, QUICK) for seed in (0, 1)]
-    chosen, table = tuned(runs, (0.1, 0.2, 0.3))
-    assert [strategy.base_lr for strategy in chosen] == [0.2, 0.1]
+    runs = [
+        Run("digits", "tiny", replace(SCRATCH, base_lr=rate), 12, 7, replace(QUICK, epochs=9))
+        for rate in (0.1, 0.01)
+    ]
+    chosen, table = tuned(runs, (1, 2, 3), seeds=(0, 1))
+    assert [strategy.base_lr for strategy in chosen] == [0.2, 0.01], "not the best single run"
     assert table["validation_accuracy"].tolist() == list(scores.values())
+    assert {(t.settings.epochs, t.test) for t in done} == {(5, False)}, "half as long, without the test split"
+
+
+def test_a_single_rate_is_no_search(monkeypatch):
+    monkeypatch.setattr("labutils.experiments.comparisons.run_all", lambda *a, **k: pytest.fail("trained"))
+    chosen, _ = tuned([Run("digits", "tiny", FEATURES, 12, 0, QUICK)], (0.3,))
+    assert [strategy.base_lr for strategy in chosen] == [0.003]
 
 
 def test_a_run_reports_the_validation_accuracy_of_the_weights_it_kept(
@@ -70,7 +86,7 @@ def test_a_run_reports_the_validation_accuracy_of_the_weights_it_kept(
 
 def test_each_reported_run_looks_at_the_test_split_once(tiny_backbone, tiny_domain, splits_seen):
     compare_transfer_vs_scratch(
-        tiny_domain, tiny_backbone, labels=12, settings=QUICK, scratch_rates=(1e-3, 1e-2), seeds=(0, 1)
+        tiny_domain, tiny_backbone, labels=12, settings=QUICK, rate_factors=(0.3, 3), seeds=(0, 1)
     )
     assert splits_seen == ["test"] * 4
 
@@ -82,7 +98,7 @@ def test_both_starts_get_the_same_steps_pictures_and_augmentation(tiny_backbone,
         lambda todo, *a, **k: (runs.extend(todo), run_all(todo))[1],
     )
     curves, ends = compare_transfer_vs_scratch(
-        tiny_domain, tiny_backbone, labels=12, settings=QUICK, scratch_rates=(1e-3,), seeds=(0, 1)
+        tiny_domain, tiny_backbone, labels=12, settings=QUICK, rate_factors=(1,), seeds=(0, 1)
     )
     assert {run.settings for run in runs} == {QUICK}
     assert {run.labels for run in runs} == {12}
@@ -93,20 +109,20 @@ def test_both_starts_get_the_same_steps_pictures_and_augmentation(tiny_backbone,
 
 def test_domain_gap_table_is_tidy_and_budgets_are_equal(tiny_backbone, tiny_domain):
     table = domain_gap_experiment(
-        [tiny_domain], tiny_backbone, labels=(6, 12), seeds=(0,), scratch_rates=(1e-3,), settings=QUICK
+        [tiny_domain], tiny_backbone, labels=(6, 12), seeds=(0,), rate_factors=(1,), settings=QUICK
     )
     assert len(table) == 2 * 4 and not table.isna().any().any()
     assert (table.groupby("labels")["steps"].nunique() == 1).all(), "all strategies take the same steps"
     assert table["test_accuracy"].between(0, 1).all()
 
 
-def test_sizes_out_of_range_are_told_before_any_training(tiny_backbone, tiny_domain, monkeypatch):
+def test_sizes_out_of_range_are_reported_before_any_training(tiny_backbone, tiny_domain, monkeypatch):
     monkeypatch.setattr(Run, "execute", lambda self: pytest.fail("trained"))
     with pytest.raises(ValueError, match="1000"):
         domain_gap_experiment([tiny_domain], tiny_backbone, labels=(1000,))
     with pytest.raises(ValueError, match="1000"):
         compare_transfer_vs_scratch(tiny_domain, tiny_backbone, labels=1000)
-    for wrong in ({"seeds": ()}, {"seeds": 3}, {"scratch_rates": ()}):
+    for wrong in ({"seeds": ()}, {"seeds": 3}, {"rate_factors": ()}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a list or tuple of at least one"):
             compare_transfer_vs_scratch(tiny_domain, tiny_backbone, labels=12, **wrong)
         with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a list or tuple of at least one"):
@@ -125,18 +141,20 @@ def test_the_usual_numbers_of_labels_are_those_of_the_whole_domain(tiny_domain):
     assert _default_labels(large) == DEFAULT_LABELS["digits"]
 
 
-def test_the_rate_from_scratch_is_chosen_for_each_domain_at_its_middle_number_of_labels(
+def test_every_strategy_gets_its_rate_by_the_same_search_at_the_middle_number_of_labels(
     tiny_backbone, tiny_domain, monkeypatch
 ):
-    asked, done = [], []
+    asked, done, searched = [], [], set()
 
-    def choose(runs, rates, *rest):
+    def choose(runs, factors, seeds, *rest):
         asked.extend(runs)
+        searched.add((factors, seeds))
         return [replace(run.strategy, base_lr=0.01 * run.labels) for run in runs], None
 
     def results(runs, *rest, **options):
         done.extend(runs)
-        return [{"history": [{"step": 1}], **dict.fromkeys(MEASURED, 0.5)} for _ in runs]
+        moved = {"stem": 0.0, "layer4": 0.01, "head": 0.4}
+        return [{"history": [{"step": 1}], "movement": moved, **dict.fromkeys(MEASURED, 0.5)} for _ in runs]
 
     monkeypatch.setattr("labutils.experiments.comparisons.tuned", choose)
     monkeypatch.setattr("labutils.experiments.comparisons.run_all", results)
@@ -146,21 +164,25 @@ def test_the_rate_from_scratch_is_chosen_for_each_domain_at_its_middle_number_of
         tiny_backbone,
         labels={"patterns": (12, 6, 9), "other": (30, 15)},
         strategies=(FEATURES, SCRATCH),
-        seeds=(4, 5),
+        seeds=(4, 5, 6, 7),
         settings=QUICK,
     )
-    assert [(run.domain.name, run.labels, run.seed, run.strategy.name) for run in asked] == [
-        ("patterns", 9, 4, SCRATCH.name),
-        ("other", 30, 4, SCRATCH.name),
+    assert [(run.domain.name, run.labels, run.strategy.name) for run in asked] == [
+        ("patterns", 9, FEATURES.name),
+        ("patterns", 9, SCRATCH.name),
+        ("other", 30, FEATURES.name),
+        ("other", 30, SCRATCH.name),
     ]
+    assert searched == {(RATE_FACTORS, (4, 5, 6))}
     rates = table.groupby(["domain", "strategy"])["base_lr"].unique().map(list).to_dict()
     assert rates == {
-        ("patterns", FEATURES.name): [FEATURES.base_lr],
+        ("patterns", FEATURES.name): [0.09],
         ("patterns", SCRATCH.name): [0.09],
-        ("other", FEATURES.name): [FEATURES.base_lr],
+        ("other", FEATURES.name): [0.3],
         ("other", SCRATCH.name): [0.3],
     }
-    assert len(done) == 2 * 2 * (3 + 2) and {run.settings.augmentation for run in done} == {("crop",)}
+    assert set(table["least_movement"]) == {0.01}, "of the groups that were trained"
+    assert len(done) == 2 * 4 * (3 + 2) and {run.settings.augmentation for run in done} == {("crop",)}
     for run in done:
         steps = run.settings.epochs * math.ceil(run.labels / QUICK.batch_size)
         assert run.settings.validate_every == run.settings.epochs >= 2

@@ -33,7 +33,7 @@ def plan(tiny_backbone, tiny_domain, tmp_path) -> Plan:
         epochs=2,
         trained_groups=(1, 3, 4),
         decays=(1.0, 3.0),
-        scratch_rates=(1e-3,),
+        rate_factors=(1.0,),
         gap_domains=(tiny_domain,),
         gap_labels={tiny_domain.name: (6, 12)},
         small_image_size=tiny_domain.image_size,

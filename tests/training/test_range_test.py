@@ -83,17 +83,16 @@ def looked_at(losses: np.ndarray, every: int = 4) -> pd.DataFrame:
 
 
 def test_a_quarter_of_the_rate_of_the_lowest_held_out_loss():
-    quarter = RATES[curve("falling", noise=0).argmin()] / BELOW
-    exact = curve("falling", noise=0)
-    assert below_minimum(looked_at(exact, every=1)) == pytest.approx(quarter, rel=0.3), (
-        "but for the smoothing"
-    )
-    assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2, "but for what lies between two looks"
-    exact[90:] = np.nan
-    assert quarter / 2 < below_minimum(looked_at(exact)) < quarter * 2
-    # With noise the lowest point lies anywhere on the flat bottom, and a quarter of it is in the fall or on the bottom.
+    bowl = 2.3 - 1.5 / (
+        1 + np.log10(RATES / 0.01) ** 2
+    )  # even on both sides, so smoothing does not move its lowest point
+    assert below_minimum(looked_at(bowl, every=1)) == pytest.approx(0.01 / BELOW, rel=0.1)
+    assert below_minimum(looked_at(bowl)) == pytest.approx(0.01 / BELOW, rel=0.3), "between two looks"
+    bowl[90:] = np.nan
+    assert below_minimum(looked_at(bowl)) == pytest.approx(0.01 / BELOW, rel=0.3)
+    # On a flat bottom noise puts the lowest point anywhere, so the rate lies in the fall or on the bottom, below the blow-up.
     noisy = np.array([below_minimum(looked_at(curve("falling", seed, noise=0.01))) for seed in range(20)])
-    assert ((noisy > 1e-3) & (noisy < BELOW * quarter)).all()
+    assert ((noisy > 1e-3) & (noisy < 0.3)).all()
 
 
 @pytest.mark.parametrize("kind", ["flat", "rising"])

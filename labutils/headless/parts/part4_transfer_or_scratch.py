@@ -21,7 +21,7 @@ def transfer_or_scratch(plan: Plan) -> str:
         labels=plan.labels,
         # From scratch BatchNorm takes the statistics of the batch: a part of one would give it others.
         settings=replace(plan.settings, accumulate=1),
-        scratch_rates=plan.scratch_rates,
+        rate_factors=plan.rate_factors,
         seeds=plan.seeds,
         image_size=plan.image_size,
         store=plan.store,
@@ -43,10 +43,11 @@ def transfer_or_scratch(plan: Plan) -> str:
         if steps.notna().any()
         else "never"
     )
+    rates = ends.groupby("start")["base_lr"].first()
     return (
-        f"Same pictures, same {curves['step'].max()} steps, same augmentation; the rate from scratch is "
-        f"{'the best on validation of ' * (len(plan.scratch_rates) > 1)}"
-        f"{', '.join(f'{rate:g}' for rate in plan.scratch_rates)}. The pretrained network ends "
+        f"Same pictures, same {curves['step'].max()} steps, same augmentation; the rates of the heads are "
+        f"{rates['pretrained']:g} and from scratch {rates['random']:g}"
+        f"{', each the best on validation of a search of the same size' * (len(plan.rate_factors) > 1)}. The pretrained network ends "
         f"**{100 * lead:.1f} points** ahead on the test pictures; {pictures} of them "
         f"cannot tell a lead below {100 * least:.1f} points from none. It reaches the final validation accuracy of scratch {matched}; "
         f"scratch reaches that of transfer in {reached} of {len(plan.seeds)} runs.\n\n"

@@ -19,7 +19,7 @@ def domain_gap(plan: Plan) -> str:
         plan.backbone,
         labels=plan.gap_labels,
         settings=Settings(batch_size=16, keep_best=False, device=plan.device),
-        scratch_rates=plan.scratch_rates,
+        rate_factors=plan.rate_factors,
         seeds=plan.seeds,
         image_size=plan.small_image_size,
         store=plan.store,
