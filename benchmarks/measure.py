@@ -1,7 +1,10 @@
-"""Make the tables that the notebooks show but do not compute in class; finished runs are kept, so it can be interrupted.
+"""Make the tables that the notebooks show but do not compute in class: `make measure`.
 
 python benchmarks/measure.py                 all tables
 python benchmarks/measure.py surface         one of them
+
+All tables are of one commit, which has to be clean. Interrupted, it goes on where it was: tables of this commit are done, and
+finished runs are kept, for each commit by itself.
 """
 
 import argparse
@@ -12,7 +15,7 @@ from statistics import fmean
 import pandas as pd
 from efficiency import costs_of_networks
 from efficiency import levers as try_levers
-from provenance import provenance, save
+from provenance import RESULTS, provenance, save
 
 from labutils import build_feature_extractor, fit, load, load_backbone, partial_finetune
 from labutils.analysis.agreement_with_original import agreement, known_pictures
@@ -31,13 +34,13 @@ from labutils.runtime.devices import pick_device
 from labutils.runtime.files import read_json, write_json
 from labutils.training.settings import Settings
 
-SEEDS = (0, 1, 2)
+SEEDS = tuple(range(10))
 OUTCOMES = ("validation_accuracy", "test_accuracy", "seconds")
 STORE = Path("outputs/measured")
 DIGITS = Settings(epochs=12, batch_size=16, keep_best=False, validate_every=12)
 # Domain, shift, labelled pictures after the shift.
 SHIFTED = (("digits", "inverted", 50),)
-# All groups, and the rates of the head in the first stage to choose from.
+# All groups, and the rates of the head in the first stage to choose from: as many for every plan.
 PROBE_FIRST = {
     "at once": (Strategy("at once, one rate", None, "at once", 1e-3, lr_decay=1.0), (1e-4, 3e-4, 1e-3, 3e-3)),
     # The second half runs at a tenth: all groups get the same four rates as above.
@@ -45,16 +48,16 @@ PROBE_FIRST = {
         Strategy("linear probe first", None, "linear probe first", 1e-2, lr_decay=1.0),
         (1e-3, 3e-3, 1e-2, 3e-2),
     ),
-    "head alone": (FEATURES, (1e-2,)),
+    "head alone": (FEATURES, (1e-3, 3e-3, 1e-2, 3e-2)),
 }
 PROGRESSIVE = {
-    "in four stages": (Strategy("in four stages", None, "progressively", 1e-2), (3e-3, 1e-2, 3e-2)),
+    "in four stages": (Strategy("in four stages", None, "progressively", 1e-2), (1e-3, 3e-3, 1e-2, 3e-2)),
     "all at once": (Strategy("all at once", None, "at once", 1e-3), (3e-4, 1e-3, 3e-3, 1e-2)),
     "all at once, one rate": (
         Strategy("at once, one rate", None, "at once", 1e-4, lr_decay=1.0),
         (1e-4, 3e-4, 1e-3, 3e-3),
     ),
-    "head alone": (FEATURES, (1e-2,)),
+    "head alone": (FEATURES, (1e-3, 3e-3, 1e-2, 3e-2)),
 }
 
 
@@ -80,7 +83,7 @@ def conditions(run: Run) -> dict:
 
 
 def domain_gap(store: Path) -> tuple[pd.DataFrame, dict]:
-    """Test accuracy over labels for each domain and strategy."""
+    """Test accuracy over labels for each domain and strategy, each at the rate that suits it."""
     table = domain_gap_experiment(seeds=SEEDS, store=store)
     return table, {"backbone": "efficientnet_lite0", "image_size": 64}
 
@@ -260,8 +263,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.tables) - set(TABLES):
         parser.error(f"no table {', '.join(unknown)}; there are {', '.join(TABLES)}")
+    commit = provenance()["commit"]
+    if commit is None or commit.endswith("-dirty"):
+        parser.error("tables name the code that made them: commit your changes first")
     for name in arguments.tables or TABLES:
-        table, common = TABLES[name](arguments.store)
+        if (read_json(RESULTS / f"{name}.json") or {}).get("commit") == commit:
+            print(f"{name}: already measured at {commit}")
+            continue
+        table, common = TABLES[name](arguments.store / commit)
         # A process computes with one thread (see run_all); as many processes as cores.
         save(name, table, provenance(pick_device().type, SEEDS, threads=1), **common)
 

@@ -29,7 +29,7 @@ def on_the_cpu(request, monkeypatch):
 
 
 @pytest.fixture
-def told(capsys):
+def printed(capsys):
     """What was printed since the last call, such as the verdict of an exercise, without its line breaks."""
     return lambda: " ".join(capsys.readouterr().out.split())
 

@@ -18,11 +18,12 @@ from labutils.data.folder import folder
 from labutils.data.splits import DataError, split
 from labutils.runtime.files import data_folder
 
-__all__ = ["Augmentation", "INSTALLED", "PUBLIC", "DataError", "Domain", "folder", "load", "split"]
+__all__ = ["Augmentation", "INSTALLED", "PUBLIC", "DataError", "Domain", "at_hand", "folder", "load", "split"]
 
 _INSTALLED = {"textures": textures, "solar": solar, "digits": digits}
 INSTALLED = tuple(_INSTALLED)
 PUBLIC = tuple(public.SETS)
+at_hand = public.at_hand
 
 
 def load(name: str, image_size: int = 128, seed: int = 0) -> Domain:
@@ -31,13 +32,13 @@ def load(name: str, image_size: int = 128, seed: int = 0) -> Domain:
     Parameters
     ----------
     name : str
-        ``textures``, ``solar`` or ``digits``, which come with pip, or ``flowers102``, ``pets`` or
-        ``eurosat``, which are downloaded the first time.
+        ``textures``, ``solar`` or ``digits``, which come with pip, or ``flowers102``, ``pets``, ``eurosat`` or ``pneumonia``
+        (chest X-rays), which are downloaded the first time.
     image_size : int, default=128
         Side of the square pictures in pixels, from 32 to 512.
     seed : int, default=0
         Which pictures go to training, validation and test. Splits that the source fixes stay as they are:
-        those of ``textures`` and ``flowers102``, and the test split of ``pets``.
+        those of ``textures``, ``flowers102`` and ``pneumonia``, and the test split of ``pets``.
 
     Returns
     -------
@@ -60,10 +61,10 @@ def load(name: str, image_size: int = 128, seed: int = 0) -> Domain:
     check_image_size(image_size)
     if name in _INSTALLED:
         source = _INSTALLED[name]
-        package, citation = source.PACKAGE, source.SOURCE
+        package, citation = f"{source.PACKAGE} {version(source.PACKAGE)}", source.SOURCE
         decode = source.decode
     elif name in PUBLIC:
-        package, citation = public.PACKAGE, public.SETS[name].source
+        package, citation = public.package(name), public.SETS[name].source
         decode = partial(public.decode, name)
     else:
         names = (*INSTALLED, *PUBLIC)
@@ -75,7 +76,7 @@ def load(name: str, image_size: int = 128, seed: int = 0) -> Domain:
         )
     decoded = decode_once(
         data_folder() / "domains" / f"{name}-{image_size}.safetensors",
-        {"name": name, "image_size": image_size, "package": f"{package} {version(package)}"},
+        {"name": name, "image_size": image_size, "package": package},
         lambda: decode(image_size),
     )
     return divide(name, decoded, seed, citation)

@@ -1,5 +1,8 @@
-"""Public sets for whoever is online, through torchvision: flowers, pets and satellite pictures."""
+"""Public sets for whoever is online: flowers, pets and satellite pictures through torchvision, chest X-rays through medmnist."""
 
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,20 +14,21 @@ from labutils.data.splits import DataError
 from labutils.runtime.files import data_folder
 from labutils.runtime.progress import progress_bar
 
-PACKAGE = "torchvision"
-
 
 class PublicSet(NamedTuple):
-    """A class of ``torchvision.datasets``, the folder that it reads, its official splits, and its source."""
+    """A data set class of a library, the folder that it reads, its official splits, its source, and what else it is given."""
 
-    torchvision_class: str
+    library: str
+    class_name: str
     folder: str
     splits: tuple[str, ...]
     source: str
+    options: Mapping[str, Any] = {}
 
 
 SETS = {
     "flowers102": PublicSet(
+        "torchvision.datasets",
         "Flowers102",
         "flowers-102",
         ("train", "val", "test"),
@@ -32,16 +36,46 @@ SETS = {
         "for research",
     ),
     "pets": PublicSet(
+        "torchvision.datasets",
         "OxfordIIITPet",
         "oxford-iiit-pet",
         ("trainval", "test"),
         "Parkhi et al. 2012, doi 10.1109/CVPR.2012.6248092: Oxford-IIIT Pet, CC BY-SA 4.0",
     ),
     "eurosat": PublicSet(
-        "EuroSAT", "eurosat", (), "Helber et al. 2019, arXiv:1709.00029: EuroSAT, Sentinel-2 satellites, MIT"
+        "torchvision.datasets",
+        "EuroSAT",
+        "eurosat",
+        (),
+        "Helber et al. 2019, arXiv:1709.00029: EuroSAT, Sentinel-2 satellites, MIT",
+    ),
+    "pneumonia": PublicSet(
+        "medmnist",
+        "PneumoniaMNIST",
+        "pneumoniamnist",
+        ("train", "val", "test"),
+        "Yang et al. 2023, doi 10.1038/s41597-022-01721-8: MedMNIST v2, PneumoniaMNIST; chest X-rays of Kermany et al. 2018, "
+        "CC BY 4.0",
+        {"size": 128},
     ),
 }
 _PART = {"train": 0, "trainval": 0, "val": 1, "test": 2}
+
+
+def at_hand() -> tuple[str, ...]:
+    """Names of the public sets whose files are here, so that opening them needs no network."""
+    return tuple(name for name in SETS if _place(name).is_dir() and any(_place(name).iterdir()))
+
+
+def package(name: str) -> str:
+    """Library that reads a set, and its version. Raises DataError when it is not installed."""
+    library = SETS[name].library.partition(".")[0]
+    try:
+        return f"{library} {version(library)}"
+    except PackageNotFoundError as error:
+        raise DataError(
+            f"{name} is read by {library}, which is not installed: pip install {library}"
+        ) from error
 
 
 def decode(name: str, image_size: int) -> Decoded:
@@ -66,11 +100,17 @@ def decode(name: str, image_size: int) -> Decoded:
                         f"{name} is damaged ({error}): delete {place} and load it again"
                     ) from error
                 images[len(labels)] = square(to_rgb(picture), image_size)
-                labels.append(int(label))
+                labels.append(int(torch.as_tensor(label)))
                 parts.append(_PART[split])
                 progress.update()
     extras = {"part": torch.tensor(parts)} if SETS[name].splits else {}
-    return Decoded(images, torch.tensor(labels), tuple(datasets[split].classes), extras)
+    return Decoded(images, torch.tensor(labels), _classes(datasets[split]), extras)
+
+
+def _classes(dataset: Any) -> tuple[str, ...]:
+    if hasattr(dataset, "classes"):
+        return tuple(dataset.classes)
+    return tuple(dataset.info["label"].values())  # medmnist
 
 
 def _place(name: str) -> Path:
@@ -79,15 +119,17 @@ def _place(name: str) -> Path:
 
 def _datasets(name: str) -> dict[str, Any]:
     """Open the set from disk; download it only when it is not there."""
-    import torchvision
-
-    dataset_class = getattr(torchvision.datasets, SETS[name].torchvision_class)
-    place = _place(name)
+    public, place = SETS[name], _place(name)
+    dataset_class = getattr(import_module(public.library), public.class_name)
+    # torchvision's classes add their folder to the root themselves, medmnist's wants it to exist.
+    root = place.parent if public.library == "torchvision.datasets" else place
+    root.mkdir(parents=True, exist_ok=True)
 
     def opened(**how: Any) -> dict[str, Any]:
-        if not SETS[name].splits:
-            return {"train": dataset_class(place.parent, **how)}
-        return {split: dataset_class(place.parent, split=split, **how) for split in SETS[name].splits}
+        how |= public.options
+        if not public.splits:
+            return {"train": dataset_class(root=root, **how)}
+        return {split: dataset_class(root=root, split=split, **how) for split in public.splits}
 
     try:
         return opened(download=False)
@@ -99,7 +141,7 @@ def _datasets(name: str) -> dict[str, Any]:
         Exception
     ) as error:  # sockets, archives and checksums fail in many ways, and the remedy is the same
         raise DataError(
-            f"{name} could not be downloaded ({error}). Connect to the network and try again, or copy the files "
-            f"that torchvision.datasets.{SETS[name].torchvision_class} reads to {place}. "
-            "The domains textures, solar and digits need no network"
+            f"{name} could not be downloaded ({' '.join(str(error).split())}). Connect to the network and try again, or copy "
+            f"the files that {public.library}.{public.class_name} reads to {place}. The domains textures, solar and digits "
+            "need no network"
         ) from error

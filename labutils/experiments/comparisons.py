@@ -235,8 +235,8 @@ def domain_gap_experiment(
     Returns
     -------
     DataFrame
-        A row a run: domain, strategy, labels, seed, steps, base_lr, validation_accuracy,
-        test_accuracy, test_balanced_accuracy (mean over the classes), seconds.
+        A row a run: domain, strategy, labels, seed, steps, base_lr, least_movement (of the trained groups, see `movement`),
+        validation_accuracy, test_accuracy, test_balanced_accuracy (mean over the classes), seconds.
         Feed it to `intervals` and `effective_data`.
 
     Raises
@@ -273,6 +273,7 @@ def domain_gap_experiment(
             "seed": run.seed,
             "steps": result["history"][-1]["step"],
             "base_lr": run.strategy.base_lr,
+            "least_movement": min(moved for moved in result["movement"].values() if moved > 0),
             **{name: result[name] for name in MEASURED},
         }
         for run, result in zip(runs, results, strict=True)

@@ -40,7 +40,7 @@ def test_looking_changes_nothing(net, tiny_domain):
 
 
 @pytest.mark.parametrize("images", [torch.zeros(2, 3, 32, 32), torch.zeros(0, 3, 32, 32).byte()])
-def test_wrong_pictures_are_told(net, images):
+def test_wrong_pictures_are_reported(net, images):
     with pytest.raises(ValueError, match="uint8 of shape"):
         group_features(net, images)
 
@@ -87,7 +87,7 @@ def test_probes_learn_from_train_and_are_scored_on_validation(net, tiny_domain):
     table = probe_depths(net, tiny_domain)
     assert table["group"].tolist() == ["stem", "layer1", "layer2"]
     assert table["channels"].tolist() == [8, 12, 16]
-    assert (table["accuracy"] > 0.6).all(), "three classes, told apart by colour"
+    assert (table["accuracy"] > 0.6).all(), "three classes, printed apart by colour"
     upset = coloured_patterns()
     upset.labels[upset.test] = 0
     assert probe_depths(net, upset).equals(table), "the test pictures play no part"

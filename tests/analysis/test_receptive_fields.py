@@ -86,7 +86,7 @@ def test_late_groups_show_the_picture(net, tiny_domain):
     )
 
 
-def test_what_is_not_there_is_told(net, tiny_domain):
+def test_what_is_not_there_is_reported(net, tiny_domain):
     with pytest.raises(ValueError, match="stem, layer1"):
         receptive_field(net, "layer9")
     with pytest.raises(ValueError, match="channels 0 to 7"):

@@ -25,10 +25,10 @@ def test_the_sum_is_what_a_step_holds_within_a_fifth(backbone, precision):
         *((1, 24, False), (3, 8, False), (3, 24, True)),
         *((whole, 8, False), (whole, 24, False), (whole, 24, True)),
     ):
-        told = training_memory(costs, trained, batch, checkpointing).total
+        predicted = training_memory(costs, trained, batch, checkpointing).total
         settings = Settings(batch_size=batch, precision=precision, gradient_checkpointing=checkpointing)
         held, _ = step_memory(model, noise, settings, trained)
-        assert told == pytest.approx(held, rel=0.2), (trained, batch, checkpointing, told, held)
+        assert predicted == pytest.approx(held, rel=0.2), (trained, batch, checkpointing, predicted, held)
 
 
 def test_measuring_a_step_leaves_the_model_alone(tiny_net, tiny_domain):

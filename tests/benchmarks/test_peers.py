@@ -149,14 +149,14 @@ def test_an_interrupted_benchmark_goes_on(tmp_path):
 
 
 def test_ratios_and_leads_by_hand():
-    told = {
+    expected = {
         "lab": ([1, 2, 4], [0.9, 0.8, 0.7]),
         "other": ([9, 16, 30], [0.8, 0.7, 0.6]),
         "best": ([2, 2, 2], [1.0, 0.9, 0.8]),
     }
     rows = pd.DataFrame(
         {"task": "head", "contender": name, "seed": seed, "seconds": s, "cpu_seconds": s, "accuracy": a}
-        for name, (seconds, accuracies) in told.items()
+        for name, (seconds, accuracies) in expected.items()
         for seed, (s, a) in enumerate(zip(seconds, accuracies, strict=True))
     )
     lab, other, best = compare(rows).to_dict("records")
@@ -194,7 +194,7 @@ def test_the_report_tells_every_number_of_its_tables(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     report.main()
     text = (tmp_path / "peers.md").read_text()
-    for told in (
+    for expected in (
         "6.5 (6.5 to 6.5)",
         "8: missed",
         "1: reached",
@@ -204,7 +204,7 @@ def test_the_report_tells_every_number_of_its_tables(tmp_path, monkeypatch):
         "0.010, 0.060 ",
         "0.015, inf (25% none)",
     ):
-        assert told in text, told
+        assert expected in text, expected
     assert "abc" in text and "torch 1" in text and "image size 64" in text
     reached = [line.split("|")[-2].strip() for line in text[text.rindex("| aim") :].splitlines()[2:]]
     assert reached == ["yes", "yes", "no", "yes", "yes"]

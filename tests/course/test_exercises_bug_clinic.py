@@ -77,10 +77,10 @@ def pool() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("number", CASES)
 @pytest.mark.parametrize("letter", LETTERS)
-def test_one_letter_passes_and_each_other_has_a_hint_of_its_own(number, letter, told):
+def test_one_letter_passes_and_each_other_has_a_hint_of_its_own(number, letter, printed):
     case = CASES[number]
     getattr(check, f"case_{number}")(f" {letter.lower()} ")
-    said = told()
+    said = printed()
     if letter == case.right:
         assert said == f"Right. {case.why}"
     else:
@@ -101,17 +101,17 @@ def test_right_letters_follow_no_pattern():
 
 
 @pytest.mark.parametrize("answer", [..., None])
-def test_unanswered(answer, told):
+def test_unanswered(answer, printed):
     for name, one in every_check():
         one(answer)
-        assert told().startswith("Not answered yet"), name
+        assert printed().startswith("Not answered yet"), name
 
 
 @pytest.mark.parametrize("answer", NONSENSE)
-def test_nonsense_never_passes_and_breaks_nothing(answer, told):
+def test_nonsense_never_passes_and_breaks_nothing(answer, printed):
     for name, one in every_check():
         one(answer)
-        said = told()
+        said = printed()
         assert said.startswith("Not yet. ") and len(said) > 30, name
 
 
@@ -129,7 +129,7 @@ def moves(net: nn.Sequential, optimizer) -> set[str]:
     return {name for name, stood_still in groups.items() if stood_still == {False}}
 
 
-def test_mend_1_passes_what_moves_both_groups_and_nothing_else(told):
+def test_mend_1_passes_what_moves_both_groups_and_nothing_else(printed):
     net, other = small_network(), small_network(1)
     late = [*net.layer4.parameters(), *net.head.parameters()]
     rates = [{"params": net.layer4.parameters(), "lr": 0.0}, {"params": net.head.parameters()}]
@@ -146,18 +146,18 @@ def test_mend_1_passes_what_moves_both_groups_and_nothing_else(told):
     }
     for hint, optimizer in offered.items():
         check.mend_1(optimizer, net)
-        said = told()
+        said = printed()
         assert hint in said, (hint, said)
         if isinstance(optimizer, SGD):
             cured = moves(net, optimizer) == {"layer4", "head"}
             assert said.startswith("Right. ") == (cured and "not those" not in hint), hint
 
 
-def test_mend_1_wants_weights_that_ask_for_a_gradient(told):
+def test_mend_1_wants_weights_that_ask_for_a_gradient(printed):
     net = small_network()
     net.layer4.requires_grad_(False)
     check.mend_1(SGD(net.parameters(), lr=0.1), net)
-    assert told().startswith("Not yet. ") and "layer4" not in moves(net, SGD(net.parameters(), lr=0.1))
+    assert printed().startswith("Not yet. ") and "layer4" not in moves(net, SGD(net.parameters(), lr=0.1))
 
 
 @pytest.mark.parametrize(
@@ -176,22 +176,22 @@ def test_mend_1_wants_weights_that_ask_for_a_gradient(told):
         (float("nan"), 1e-2, "two rates above 0"),
     ],
 )
-def test_mend_4(layer4, head, hint, told):
+def test_mend_4(layer4, head, hint, printed):
     check.mend_4({"layer4": layer4, "head": head})
-    assert hint in told()
+    assert hint in printed()
 
 
-def test_mend_4_wants_both_groups(told):
+def test_mend_4_wants_both_groups(printed):
     for rates in ({"head": 1e-2}, {"layer4": 1e-4, "head": 1e-2, "stem": 1e-5}):
         check.mend_4(rates)
-        assert "one for the head" in told()
+        assert "one for the head" in printed()
 
 
 def noisy(image):
     return image - 0.5 + torch.rand(())
 
 
-def test_mend_7(told):
+def test_mend_7(printed):
     x, y = pool()
     varied, fixed = Pictures(x, y, noisy), Pictures(x, y, lambda image: image - 0.5)
     first, second = torch.arange(100), torch.arange(100, 200)
@@ -219,11 +219,11 @@ def test_mend_7(told):
     ]
     for hint, parts in offered:
         check.mend_7(parts)
-        said = told()
+        said = printed()
         assert hint in said, (hint, said)
 
 
-def test_mend_8(told):
+def test_mend_8(printed):
     pictures_, copies = torch.randperm(200), 200 * torch.arange(4)
     mended = tuple((half[:, None] + copies).flatten() for half in pictures_.split(100))
     rows = torch.arange(800)
@@ -241,7 +241,7 @@ def test_mend_8(told):
     ]
     for hint, parts in offered:
         check.mend_8(parts)
-        said = told()
+        said = printed()
         assert hint in said, (hint, said)
 
 
@@ -258,9 +258,9 @@ def test_mend_8(told):
         ([0.04, 0.32, 0.32, 0.32], "add up to 1"),
     ],
 )
-def test_mend_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint, told):
+def test_mend_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint, printed):
     check.mend_9(factors)
-    said = told()
+    said = printed()
     assert hint in said
     torch.manual_seed(0)
     head, x, y = nn.Linear(5, 2), torch.randn(100, 5), torch.randint(2, (100,))
@@ -294,9 +294,9 @@ def test_mend_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint,
         ({2, 6}, "a set of two letters"),
     ],
 )
-def test_two_faulty_lines(lines, hint, told):
+def test_two_faulty_lines(lines, hint, printed):
     check.two_faulty_lines(lines)
-    assert hint in told()
+    assert hint in printed()
 
 
 def learned(net: nn.Sequential, weights=None, *, drift: bool = False) -> nn.Sequential:
@@ -309,7 +309,7 @@ def learned(net: nn.Sequential, weights=None, *, drift: bool = False) -> nn.Sequ
     return net
 
 
-def test_mended_network(told):
+def test_mended_network(printed):
     thawed, broken, partly, spoiled = (small_network() for _ in range(4))
     thawed.stem.requires_grad_(True)
     with torch.no_grad():
@@ -330,7 +330,7 @@ def test_mended_network(told):
     ]
     for hint, answer in offered:
         check.mended_network(answer)
-        said = told()
+        said = printed()
         assert hint in said, (hint, said)
 
 
@@ -368,9 +368,9 @@ def share_of_right(net, raw, labels):
         (lambda net, raw, labels: None, "cannot be used as asked"),
     ],
 )
-def test_honest_loss(answer, hint, told):
+def test_honest_loss(answer, hint, printed):
     check.honest_loss(answer)
-    assert hint in told()
+    assert hint in printed()
 
 
 # -- page and twin

@@ -22,13 +22,13 @@ RIGHT = 1.96 * SPREAD / 20
         *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, float("nan"), np.zeros((3, 4)), -7, 10**12)],
     ],
 )
-def test_open_and_nonsense(answer, begins, told):
+def test_open_and_nonsense(answer, begins, printed):
     check.width_of_the_interval(answer, RESULT)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
     check.decides_by_cost(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
     check.chooses_a_recipe(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_open_and_nonsense(answer, begins, told):
         (lambda p, costs: "alarm", "cannot be used as asked"),
     ],
 )
-def test_decides_by_cost(answer, part, told):
+def test_decides_by_cost(answer, part, printed):
     check.decides_by_cost(answer)
-    assert part in told()
+    assert part in printed()
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_decides_by_cost(answer, part, told):
         (0.5, "With share p"),
     ],
 )
-def test_width_of_the_interval(answer, part, told):
+def test_width_of_the_interval(answer, part, printed):
     check.width_of_the_interval(answer, RESULT)
-    assert part in told()
+    assert part in printed()
 
 
 def chosen(by="validation_accuracy", how="mean", report="test_accuracy", of="mean"):
@@ -93,6 +93,6 @@ def chosen(by="validation_accuracy", how="mean", report="test_accuracy", of="mea
         (lambda runs: 0.8, "cannot be used as asked"),
     ],
 )
-def test_chooses_a_recipe(answer, part, told):
+def test_chooses_a_recipe(answer, part, printed):
     check.chooses_a_recipe(answer)
-    assert part in told()
+    assert part in printed()

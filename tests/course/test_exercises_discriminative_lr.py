@@ -12,9 +12,9 @@ NAMES = ("spreads_rates", "groups_parameters", "steps_to_half")
 
 
 @pytest.mark.parametrize("right", [math.log(0.5) / math.log(1 - 1e-7), 6.93e6])
-def test_right(right, told):
+def test_right(right, printed):
     check.steps_to_half(right)
-    assert told().startswith("Right. ")
+    assert printed().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -28,9 +28,9 @@ def test_right(right, told):
         ([], "Not yet. "),
     ],
 )
-def test_unanswered_and_nonsense(name, answer, begins, told):
+def test_unanswered_and_nonsense(name, answer, begins, printed):
     getattr(check, name)(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_unanswered_and_nonsense(name, answer, begins, told):
         (78, "logarithms"),
     ],
 )
-def test_each_misconception_about_steps_has_its_hint(wrong, hint, told):
+def test_each_misconception_about_steps_has_its_hint(wrong, hint, printed):
     check.steps_to_half(wrong)
-    said = told()
+    said = printed()
     assert said.startswith("Not yet. ") and hint in said
 
 
@@ -77,9 +77,9 @@ def spread(of):
         ),
     ],
 )
-def test_spreads_rates(answer, words, told):
+def test_spreads_rates(answer, words, printed):
     check.spreads_rates(answer)
-    assert words in told()
+    assert words in printed()
 
 
 def optimizer(chosen=lambda name, p: True, rate=lambda rates, name: rates[name], decays=lambda p: p.ndim > 1):
@@ -118,6 +118,6 @@ def optimizer(chosen=lambda name, p: True, rate=lambda rates, name: rates[name],
         ),
     ],
 )
-def test_groups_parameters(answer, words, told):
+def test_groups_parameters(answer, words, printed):
     check.groups_parameters(answer)
-    assert words in told()
+    assert words in printed()

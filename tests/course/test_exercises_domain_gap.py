@@ -45,9 +45,9 @@ def made_up_table(monkeypatch):
         *[(nonsense, "Not yet. ") for nonsense in ("?", [], {}, float("nan"), np.zeros((3, 4)))],
     ],
 )
-def test_open_and_nonsense(name, answer, begins, told):
+def test_open_and_nonsense(name, answer, begins, printed):
     getattr(check, name)(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_open_and_nonsense(name, answer, begins, told):
         (17, "scratch_labels of this row"),
     ],
 )
-def test_worth_of_a_label(answer, part, told):
+def test_worth_of_a_label(answer, part, printed):
     check.worth_of_a_label(answer)
-    assert part in told()
+    assert part in printed()
 
 
 def lead(paired=True, factor=lambda n: t.ppf(0.975, n - 1), ddof=1, over=np.sqrt, sign=1, order=(0, 1, 2)):
@@ -99,9 +99,9 @@ def lead(paired=True, factor=lambda n: t.ppf(0.975, n - 1), ddof=1, over=np.sqrt
         (lambda ours, theirs: 0.02, "cannot be used as asked"),
     ],
 )
-def test_measures_a_lead(answer, part, told):
+def test_measures_a_lead(answer, part, printed):
     check.measures_a_lead(answer)
-    assert part in told()
+    assert part in printed()
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_measures_a_lead(answer, part, told):
         (5.5, "fewer would"),
     ],
 )
-def test_seeds_for_a_clear_lead(answer, part, told):
+def test_seeds_for_a_clear_lead(answer, part, printed):
     check.seeds_for_a_clear_lead(answer)
-    assert part in told()
+    assert part in printed()
 
 
-def test_scratch_that_never_gets_there_is_told(monkeypatch, told):
+def test_scratch_that_never_gets_there_is_said(monkeypatch, printed):
     accuracies = {SCRATCH: (0.3, 0.6), FEATURES: (0.5, 0.7), FULL: (0.6, 0.9)}
     rows = [
         {"domain": "digits", "strategy": name, "labels": labels, "seed": 0, "test_accuracy": accuracy}
@@ -131,4 +131,4 @@ def test_scratch_that_never_gets_there_is_told(monkeypatch, told):
     ]
     monkeypatch.setattr(check, "measured", lambda name: pd.DataFrame(rows))
     check.worth_of_a_label(250 / 250)
-    assert "From scratch 250 labels do not even what 250 do" in told()
+    assert "From scratch 250 labels do not even what 250 do" in printed()

@@ -39,13 +39,13 @@ def test_the_number_of_parameters_is_that_of_the_network():
         ],
     ],
 )
-def test_open_and_nonsense(answer, begins, told):
+def test_open_and_nonsense(answer, begins, printed):
     check.bytes_of_training(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
     check.accumulates(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
     check.batch_that_fits(answer, COSTS)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_open_and_nonsense(answer, begins, told):
         (100, "Count the numbers"),
     ],
 )
-def test_bytes(answer, part, told):
+def test_bytes(answer, part, printed):
     check.bytes_of_training(answer)
-    assert part in told()
+    assert part in printed()
 
 
 def step(weigh=lambda part, whole: len(part) / len(whole), clear="before", steps="at the end", size=None):
@@ -103,14 +103,14 @@ def step(weigh=lambda part, whole: len(part) / len(whole), clear="before", steps
         (lambda net, optimizer, pictures, labels: None, "The function stops with TypeError"),
     ],
 )
-def test_accumulates(answer, part, told):
+def test_accumulates(answer, part, printed):
     check.accumulates(answer)
-    assert part in told()
+    assert part in printed()
 
 
-def test_what_fits(told):
+def test_what_fits(printed):
     right = largest_batch(COSTS, 2, 8000)
     others = {largest_batch(COSTS, 3, 8000): "all groups", largest_batch(COSTS, 1, 8000): "head alone"}
     for answer, part in {right: "Right. ", right + 1: "One too many", 3: "gives it", **others}.items():
         check.batch_that_fits(answer, COSTS)
-        assert part in told(), answer
+        assert part in printed(), answer

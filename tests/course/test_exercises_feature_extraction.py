@@ -8,9 +8,9 @@ from labutils.course.exercises import feature_extraction as check
 from labutils.course.exercises.verdict import verdict, verdict_on_code
 
 
-def test_right(told):
+def test_right(printed):
     check.trained_parameters(1280 * 12 + 12)
-    assert told().startswith("Right. ")
+    assert printed().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", ["trained_parameters", "freezes", "keeps_features"])
@@ -24,9 +24,9 @@ def test_right(told):
         ([], "Not yet. "),
     ],
 )
-def test_unanswered_and_nonsense(name, answer, begins, told):
+def test_unanswered_and_nonsense(name, answer, begins, printed):
     getattr(check, name)(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_unanswered_and_nonsense(name, answer, begins, told):
         (1281, "how many features"),
     ],
 )
-def test_misconceptions_about_parameters(answer, hint, told):
+def test_misconceptions_about_parameters(answer, hint, printed):
     check.trained_parameters(answer)
-    assert hint in told()
+    assert hint in printed()
 
 
 def freeze(net, trained):
@@ -111,9 +111,9 @@ def norms_only(net, trained):
         (head_left_out, "head should learn"),
     ],
 )
-def test_freezes(answer, words, told):
+def test_freezes(answer, words, printed):
     check.freezes(answer)
-    assert words in told()
+    assert words in printed()
 
 
 def keep(mode="eval", context=torch.no_grad, depth=-1, labels="of the batch"):
@@ -159,21 +159,21 @@ def dropout_alone(net, loader):
         (lambda net, loader: 3, "cannot be used as asked"),
     ],
 )
-def test_keeps_features(answer, words, told):
+def test_keeps_features(answer, words, printed):
     check.keeps_features(answer)
-    assert words in told()
+    assert words in printed()
 
 
-def test_an_error_is_named_with_its_line(told):
+def test_an_error_is_named_with_its_line(printed):
     def broken(x):
         y = x + 1
         return y.nothing
 
     verdict_on_code(broken, lambda f: f(1), "")
-    assert told().startswith("Not yet. The function stops in its line 3 with AttributeError: 'int'")
+    assert printed().startswith("Not yet. The function stops in its line 3 with AttributeError: 'int'")
 
 
-def test_a_trial_leaves_the_random_numbers_alone(told):
+def test_a_trial_leaves_the_random_numbers_alone(printed):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -183,9 +183,9 @@ def test_a_trial_leaves_the_random_numbers_alone(told):
     assert torch.equal(torch.rand(3), expected) and torch.equal(*seen)
 
 
-def test_a_check_whose_pattern_cannot_read_the_answer_does_not_crash(told):
+def test_a_check_whose_pattern_cannot_read_the_answer_does_not_crash(printed):
     verdict(object(), 3.0, "", [(lambda answer: answer > 2, "never")], "A number, please.")
-    assert told() == "Not yet. A number, please."
+    assert printed() == "Not yet. A number, please."
 
 
 def test_a_long_hint_is_broken_between_words(capsys):

@@ -31,9 +31,9 @@ def fall(best=lambda R, j: R[j:, j].max(), sign=1, over=lambda falls: np.mean(fa
         ("ten", "Give the function itself"),
     ],
 )
-def test_measures_forgetting(answer, hint, told):
+def test_measures_forgetting(answer, hint, printed):
     check.measures_forgetting(answer)
-    assert hint in told()
+    assert hint in printed()
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def table(monkeypatch):
         ([1], "Answer with a name"),
     ],
 )
-def test_best_keeper(answer, hint, table, told):
+def test_best_keeper(answer, hint, table, printed):
     check.best_keeper(answer, 0.85)
-    assert hint in told()
+    assert hint in printed()
 
 
 def pull(
@@ -109,12 +109,12 @@ def pull(
         (lambda net, start, importance, strength: "much", "cannot be used as asked"),
     ],
 )
-def test_pulls_back(answer, hint, told):
+def test_pulls_back(answer, hint, printed):
     check.pulls_back(answer)
-    assert hint in told()
+    assert hint in printed()
 
 
-def test_the_pull_is_what_ewc_adds(told):
+def test_the_pull_is_what_ewc_adds(printed):
     def with_the_lab(net, start, importance, strength):
         shared = {n: w for n, w in start.items() if not n.startswith("head")}
         ewc = EWC(Anchor(shared, {n: importance[n] for n in shared}), strength)
@@ -123,4 +123,4 @@ def test_the_pull_is_what_ewc_adds(told):
         return ewc.loss(torch.zeros(2), torch.zeros(2, 16))
 
     check.pulls_back(with_the_lab)
-    assert "Right." in told()
+    assert "Right." in printed()

@@ -21,9 +21,9 @@ def no_training(monkeypatch):
     )
 
 
-def test_better_rate_right(told):
+def test_better_rate_right(printed):
     check.better_rate(1e-2)
-    assert told().startswith("Right. ")
+    assert printed().startswith("Right. ")
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_better_rate_right(told):
         ([], "Not yet. "),
     ],
 )
-def test_better_rate_unanswered_and_nonsense(answer, begins, told):
+def test_better_rate_unanswered_and_nonsense(answer, begins, printed):
     check.better_rate(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_better_rate_unanswered_and_nonsense(answer, begins, told):
         (0, "a number above 0"),
     ],
 )
-def test_each_misconception_about_a_rate_has_its_hint(wrong, hint, told):
+def test_each_misconception_about_a_rate_has_its_hint(wrong, hint, printed):
     check.better_rate(wrong)
-    said = told()
+    said = printed()
     assert said.startswith("Not yet. ") and hint in said
 
 
@@ -109,9 +109,9 @@ def home_made(**fault):
         (lambda net, batches: None, "The function stops with TypeError"),
     ],
 )
-def test_writes_a_range_test(answer, words, told):
+def test_writes_a_range_test(answer, words, printed):
     check.writes_a_range_test(answer)
-    assert words in told()
+    assert words in printed()
 
 
 def steepest(rates, losses):
@@ -151,9 +151,9 @@ def without_nan(rates, losses):
         (lambda rates, losses: math.log(-1), "The function stops in its line 1 with ValueError"),
     ],
 )
-def test_finds_the_steepest_fall(answer, words, told):
+def test_finds_the_steepest_fall(answer, words, printed):
     check.finds_the_steepest_fall(answer)
-    assert words in told()
+    assert words in printed()
 
 
 @pytest.mark.slow

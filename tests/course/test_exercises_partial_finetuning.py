@@ -28,23 +28,23 @@ def made_up_table(monkeypatch):
     monkeypatch.setattr(check, "measured", lambda name: table)
 
 
-def test_right(told):
+def test_right(printed):
     check.chosen_on_validation(0.66)
-    assert told().startswith("Right. ")
+    assert printed().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", [..., None])
-def test_unanswered(name, answer, told):
+def test_unanswered(name, answer, printed):
     getattr(check, name)(answer)
-    assert told().startswith("Not answered yet")
+    assert printed().startswith("Not answered yet")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", ["?", -1, [], {}, object(), float("nan"), (1, "a")])
-def test_nonsense_gets_the_general_hint(name, answer, told):
+def test_nonsense_gets_the_general_hint(name, answer, printed):
     getattr(check, name)(answer)
-    assert told().startswith("Not yet. ")
+    assert printed().startswith("Not yet. ")
 
 
 def turned(dimension, original=False, also=None):
@@ -83,9 +83,9 @@ def shallow(net):
         (lambda net: None, "cannot be used as asked"),
     ],
 )
-def test_reads_bgr(answer, words, told):
+def test_reads_bgr(answer, words, printed):
     check.reads_bgr(answer)
-    assert words in told()
+    assert words in printed()
 
 
 def train_block(names=None, thaw_only=False, norms="eval", weights=None):
@@ -137,9 +137,9 @@ def in_evaluation(net, first, last):
         (in_evaluation, "the dropout of layer4 is off"),
     ],
 )
-def test_trains_block(answer, words, told):
+def test_trains_block(answer, words, printed):
     check.trains_block(answer)
-    assert words in told()
+    assert words in printed()
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,6 @@ def test_trains_block(answer, words, told):
         (0.1, "Take the rows"),
     ],
 )
-def test_hints_about_choosing_a_rate(answer, hint, told):
+def test_hints_about_choosing_a_rate(answer, hint, printed):
     check.chosen_on_validation(answer)
-    assert hint in told()
+    assert hint in printed()

@@ -21,27 +21,27 @@ def with_epochs(plan, *epochs):
     return [replace(stage, epochs=count) for stage, count in zip(plan, epochs, strict=True)]
 
 
-def test_right(plan, told):
+def test_right(plan, printed):
     answers = (enter(), with_epochs(plan, 3, 3, 3, 6), [1.0, 0.7, 0.3])
     for name, answer in zip(NAMES, answers, strict=True):
         getattr(check, name)(answer)
-        assert told().startswith("Right. "), name
+        assert printed().startswith("Right. "), name
     check.on_the_way_back([Agreement(1.0, 0.0), Agreement(0.9, 0.1), Agreement(0.1, 3.0)])
-    assert told().startswith("Right. ")
+    assert printed().startswith("Right. ")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", [..., None])
-def test_unanswered(name, answer, told):
+def test_unanswered(name, answer, printed):
     getattr(check, name)(answer)
-    assert told().startswith("Not answered yet")
+    assert printed().startswith("Not answered yet")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("answer", ["?", -1, [], {}, object(), float("nan"), (1, "a")])
-def test_nonsense_gets_the_general_hint(name, answer, told):
+def test_nonsense_gets_the_general_hint(name, answer, printed):
     getattr(check, name)(answer)
-    assert told().startswith("Not yet. ")
+    assert printed().startswith("Not yet. ")
 
 
 def enter(trained_only=True, rate=lambda lr, factor: lr * factor, clear=True, also=()):
@@ -94,12 +94,12 @@ def zeros_instead_of_none(net, optimizer, trained, factor):
         (zeros_instead_of_none, "Set them to None"),
     ],
 )
-def test_enters_a_stage(answer, words, told):
+def test_enters_a_stage(answer, words, printed):
     check.enters_a_stage(answer)
-    assert words in told()
+    assert words in printed()
 
 
-def test_hints_about_a_longer_stage(plan, told):
+def test_hints_about_a_longer_stage(plan, printed):
     wrong = {
         "as partial_finetune made it": plan,
         "4 stages belong to the plan": plan[:3],
@@ -113,7 +113,7 @@ def test_hints_about_a_longer_stage(plan, told):
     }
     for hint, answer in wrong.items():
         check.longer_last_stage(answer)
-        assert hint in told(), hint
+        assert hint in printed(), hint
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,6 @@ def test_hints_about_a_longer_stage(plan, told):
         ([1.0, 0.2, 0.5], "Give a list"),
     ],
 )
-def test_hints_about_the_way_back(answer, hint, told):
+def test_hints_about_the_way_back(answer, hint, printed):
     check.on_the_way_back(answer)
-    assert hint in told()
+    assert hint in printed()

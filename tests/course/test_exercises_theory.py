@@ -28,9 +28,9 @@ def features():
         ],
     ],
 )
-def test_open_and_nonsense(name, answer, begins, told):
+def test_open_and_nonsense(name, answer, begins, printed):
     getattr(check, name)(answer)
-    assert told().startswith(begins)
+    assert printed().startswith(begins)
 
 
 def field(start=1, add=lambda kernel: kernel - 1, jumps="before", order=1):
@@ -65,9 +65,9 @@ def field(start=1, add=lambda kernel: kernel - 1, jumps="before", order=1):
         (lambda layers: "seven", "cannot be used as asked"),
     ],
 )
-def test_sizes_a_field(answer, part, told):
+def test_sizes_a_field(answer, part, printed):
     check.sizes_a_field(answer)
-    assert part in told()
+    assert part in printed()
 
 
 LAYER4, HEAD = 2_670_240, 1280 * 10 + 10
@@ -85,9 +85,9 @@ LAYER4, HEAD = 2_670_240, 1280 * 10 + 10
         (17, "requires_grad"),
     ],
 )
-def test_partly_trained(answer, part, told):
+def test_partly_trained(answer, part, printed):
     check.partly_trained(answer)
-    assert part in told()
+    assert part in printed()
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,6 @@ def test_partly_trained(answer, part, told):
         (lambda f: f * float("nan"), "CKA saw this change"),
     ],
 )
-def test_unseen_by_cka(features, change, part, told):
+def test_unseen_by_cka(features, change, part, printed):
     check.unseen_by_cka(change(features))
-    assert part in told()
+    assert part in printed()

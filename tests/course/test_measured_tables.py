@@ -21,10 +21,10 @@ def test_pages_use_tables():
 def test_every_table_is_there_with_its_origin(name):
     table = measured(name)
     assert len(table) and table["seed"].nunique() >= 3, "three seeds at least"
-    told = provenance(name)
+    printed = provenance(name)
     for what in ("torch", "seeds 0 to", "commit", "CPU", "2026"):
-        assert what in told
-    assert max(map(len, told.splitlines())) <= 100, "a page would break it within a word"
+        assert what in printed
+    assert max(map(len, printed.splitlines())) <= 100, "a page would break it within a word"
 
 
 def test_an_unknown_table_names_those_there_are():

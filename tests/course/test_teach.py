@@ -169,7 +169,9 @@ def test_the_verdict_says_how_many_pictures_stand_behind_it():
     assert "Right: 3 of 4 pictures" in verdict([trained(3, 4)])
     assert "between 30% and 95%" in verdict([trained(3, 4)]), "Wilson's interval of 3 of 4"
     assert "collect more" in verdict([trained(3, 4)])
-    assert "between 91% and 100%." in (told := verdict([trained(40, 40)])) and "collect more" not in told
+    assert (
+        "between 91% and 100%." in (sentence := verdict([trained(40, 40)])) and "collect more" not in sentence
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,14 +179,14 @@ def test_the_verdict_says_how_many_pictures_stand_behind_it():
     [(30, "as many as with"), (29, "may be chance"), (31, "may be chance"), (10, "more than chance")],
 )
 def test_a_difference_is_compared_with_chance(before, words):
-    told = verdict([trained(before, 40), trained(30, 40, groups=2)])
-    assert words in told and "the head alone" in told
-    assert ("may be chance" in told) == (words == "may be chance")
+    sentence = verdict([trained(before, 40), trained(30, 40, groups=2)])
+    assert words in sentence and "the head alone" in sentence
+    assert ("may be chance" in sentence) == (words == "may be chance")
 
 
 def test_only_trainings_on_the_same_pictures_are_compared():
-    told = verdict([trained(1, 40, numbers=[5]), trained(39, 40, groups=2)])
-    assert "the head alone" not in told
+    sentence = verdict([trained(1, 40, numbers=[5]), trained(39, 40, groups=2)])
+    assert "the head alone" not in sentence
 
 
 def test_mistakes_name_the_pictures_that_they_are_of(lesson):
@@ -243,7 +245,7 @@ def test_pictures_from_the_browser_train_a_network_that_answers(browser):
     assert [len(one["pictures"]) for one in state["classes"]] == [3, 3] and state["lacks"] == ""
     assert state["epoch"] is None and state["message"] == ""
     assert "of 2 pictures" in state["result"]["verdict"]
-    assert any(one.get("epoch") == 0 for one in browser.messages), "while it trains the browser is told so"
+    assert any(one.get("epoch") == 0 for one in browser.messages), "while it trains the browser is notified"
     for asked in ({"number": 0}, {}):
         answer = dict(browser.ask("ask", *([] if asked else [jpeg("red")]), **asked)["answer"])
         assert answer["red"] > 0.5 and sum(answer.values()) == pytest.approx(1)

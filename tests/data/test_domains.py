@@ -1,7 +1,10 @@
 """Domains: sound by construction, split without overlap, decoded once, and never trusted blindly."""
 
 import warnings
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -322,7 +325,7 @@ class FakePets:
 def fake_pets(monkeypatch, data_folder):
     import torchvision
 
-    monkeypatch.setattr(torchvision.datasets, SETS["pets"].torchvision_class, FakePets)
+    monkeypatch.setattr(torchvision.datasets, SETS["pets"].class_name, FakePets)
     monkeypatch.setattr(FakePets, "there", False)
     monkeypatch.setattr(FakePets, "online", True)
     return data_folder
@@ -357,13 +360,51 @@ def test_a_damaged_public_set_says_what_to_delete(fake_pets, monkeypatch):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_torchvision_still_has_the_public_sets_and_their_splits(name, tmp_path):
-    import torchvision
-
-    dataset_class = getattr(torchvision.datasets, SETS[name].torchvision_class)
-    for split_name in SETS[name].splits or (None,):
+def test_the_libraries_still_have_the_public_sets_and_their_splits(name, tmp_path):
+    public = SETS[name]
+    dataset_class = getattr(import_module(public.library), public.class_name)
+    for split_name in public.splits or (None,):
+        which = {"split": split_name} if split_name else {}
         with pytest.raises(RuntimeError, match="not found"):
-            dataset_class(tmp_path, **({"split": split_name} if split_name else {}), download=False)
+            dataset_class(root=tmp_path, **which, **public.options, download=False)
+
+
+@pytest.fixture
+def few_x_rays(data_folder, monkeypatch):
+    """A file in medmnist's format with 12 training, 4 validation and 6 test pictures, brighter in the second class."""
+    import medmnist
+
+    counts, arrays = {"train": 12, "val": 4, "test": 6}, {}
+    for part, count in counts.items():
+        labels = np.arange(count) % 2
+        arrays[f"{part}_images"] = (100 + 100 * labels)[:, None, None].astype(np.uint8) * np.ones(
+            (1, 128, 128), np.uint8
+        )
+        arrays[f"{part}_labels"] = labels[:, None].astype(np.uint8)
+    place = data_folder / "public" / "pneumoniamnist"
+    place.mkdir(parents=True)
+    np.savez(place / "pneumoniamnist_128.npz", **arrays)
+    monkeypatch.setitem(medmnist.INFO["pneumoniamnist"], "n_samples", counts)
+    return place
+
+
+def test_chest_x_rays_keep_their_classes_and_parts(few_x_rays, capsys):
+    assert domains.at_hand() == ("pneumonia",)
+    domain = domains.load("pneumonia", image_size=64)
+    assert "downloading" not in capsys.readouterr().out
+    assert domain.images.shape == (22, 3, 64, 64) and domain.classes == ("normal", "pneumonia")
+    assert [len(ids) for ids in (domain.train, domain.validation, domain.test)] == [12, 4, 6]
+    assert torch.equal(domain.images[:, 0, 0, 0], (100 + 100 * domain.labels).to(torch.uint8))
+
+
+def test_a_set_whose_library_is_missing_says_what_to_install(monkeypatch, data_folder):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("labutils.data.public.version", missing)
+    with pytest.raises(DataError, match="pneumonia is read by medmnist.*pip install medmnist"):
+        domains.load("pneumonia")
+    assert domains.at_hand() == ()
 
 
 # ---- the real ones

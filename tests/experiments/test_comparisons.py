@@ -116,7 +116,7 @@ def test_domain_gap_table_is_tidy_and_budgets_are_equal(tiny_backbone, tiny_doma
     assert table["test_accuracy"].between(0, 1).all()
 
 
-def test_sizes_out_of_range_are_told_before_any_training(tiny_backbone, tiny_domain, monkeypatch):
+def test_sizes_out_of_range_are_reported_before_any_training(tiny_backbone, tiny_domain, monkeypatch):
     monkeypatch.setattr(Run, "execute", lambda self: pytest.fail("trained"))
     with pytest.raises(ValueError, match="1000"):
         domain_gap_experiment([tiny_domain], tiny_backbone, labels=(1000,))
@@ -153,7 +153,8 @@ def test_every_strategy_gets_its_rate_by_the_same_search_at_the_middle_number_of
 
     def results(runs, *rest, **options):
         done.extend(runs)
-        return [{"history": [{"step": 1}], **dict.fromkeys(MEASURED, 0.5)} for _ in runs]
+        moved = {"stem": 0.0, "layer4": 0.01, "head": 0.4}
+        return [{"history": [{"step": 1}], "movement": moved, **dict.fromkeys(MEASURED, 0.5)} for _ in runs]
 
     monkeypatch.setattr("labutils.experiments.comparisons.tuned", choose)
     monkeypatch.setattr("labutils.experiments.comparisons.run_all", results)
@@ -180,6 +181,7 @@ def test_every_strategy_gets_its_rate_by_the_same_search_at_the_middle_number_of
         ("other", FEATURES.name): [0.3],
         ("other", SCRATCH.name): [0.3],
     }
+    assert set(table["least_movement"]) == {0.01}, "of the groups that were trained"
     assert len(done) == 2 * 4 * (3 + 2) and {run.settings.augmentation for run in done} == {("crop",)}
     for run in done:
         steps = run.settings.epochs * math.ceil(run.labels / QUICK.batch_size)

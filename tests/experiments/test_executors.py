@@ -77,7 +77,9 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_nothing_is_done_twice(c
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_on_the_cluster_is_told_here_and_the_rest_is_taken_back(cluster, folder, tmp_path):
+def test_a_run_that_fails_on_the_cluster_is_reported_here_and_the_rest_is_taken_back(
+    cluster, folder, tmp_path
+):
     runs = [MarkedRun(seed, folder, fails=seed == 0) for seed in range(40)]
     with pytest.raises(ValueError, match="this run cannot be done"):
         run_all(runs, tmp_path / "store", cluster)

@@ -137,9 +137,9 @@ def test_nothing_is_learned_from_the_validation_pictures(tiny_net, tiny_domain):
     assert torch.equal(*heads)
 
 
-def test_it_says_what_it_tried_and_what_it_took(tiny_backbone, tiny_domain, told):
+def test_it_says_what_it_tried_and_what_it_took(tiny_backbone, tiny_domain, printed):
     result = lab.finetune(tiny_domain, backbone=tiny_backbone, seed=0)
-    tried, said = result.tried, told()
+    tried, said = result.tried, printed()
     assert tried["groups"].tolist()[:3] == [1, 2, 4] and bool(tried["taken"][0])
     assert all(name in said for name in in_words(tried)["trial"]) and "C = " in said
     assert result.chosen in result.report() and f"{len(tiny_domain.test)} pictures" in result.report()
@@ -149,11 +149,11 @@ def test_it_says_what_it_tried_and_what_it_took(tiny_backbone, tiny_domain, told
     assert (worth["taken"] == (worth["gain"] > worth["error"])).all()
 
 
-def test_what_does_not_fit_into_the_time_is_left_out_and_named(tiny_backbone, tiny_domain, told):
+def test_what_does_not_fit_into_the_time_is_left_out_and_named(tiny_backbone, tiny_domain, printed):
     result = lab.finetune(tiny_domain, minutes=1e-6, backbone=tiny_backbone)
     assert result.chosen == "linear head on frozen features"
     assert result.tried["note"][1:].str.startswith("left out").all() and len(result.tried) == 3
-    assert result.evaluation.accuracy > 0.5 and "left out" in told()
+    assert result.evaluation.accuracy > 0.5 and "left out" in printed()
 
 
 def test_a_trial_that_is_estimated_to_take_too_long_is_not_begun(tiny_backbone, tiny_domain, monkeypatch):

@@ -55,7 +55,7 @@ def test_only_pictures_as_they_are_count_when_they_are_held_out():
     assert linear_head._held_out_loss(other, LABELS, folds, 0.1, Settings()) > losses[0]
 
 
-def test_noise_gets_a_stiff_head_and_what_can_be_told_a_free_one():
+def test_noise_gets_a_stiff_head_and_what_can_be_learned_a_free_one():
     labels = np.arange(90) % 3
     (vague, stiff), (sure, free) = (
         linear_head._strength(made_up(signal, labels), labels, Settings()) for signal in (0.0, 8.0)

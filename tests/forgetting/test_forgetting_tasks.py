@@ -53,7 +53,7 @@ def test_heads_are_kept_and_answer_for_their_own_task(sequence, tasks):
     assert not torch.equal(sequence.evaluate(first).logits, before.logits), "the groups below it moved"
 
 
-def test_a_task_is_learned_once_and_unknown_ones_are_told(sequence, tasks):
+def test_a_task_is_learned_once_and_unknown_ones_are_reported(sequence, tasks):
     with pytest.raises(KeyError, match="no tasks yet"):
         sequence.at("patterns")
     sequence.learn(tasks[0], SHORT, 1, "at once")
@@ -98,7 +98,7 @@ def test_numbers_of_a_matrix_done_by_hand():
     assert forgetting([[0.5, 0.1], [0.7, 0.8]]) == pytest.approx(-0.2), "what got better is negative"
 
 
-def test_what_is_no_matrix_is_told():
+def test_what_is_no_matrix_is_reported():
     for function in (average_accuracy, backward_transfer, forgetting):
         with pytest.raises(ValueError, match="a row and a column for each task"):
             function([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]])
@@ -186,7 +186,7 @@ def test_the_trade_off_has_a_row_for_each_method_strength_and_seed(tiny_backbone
     assert net.names[-1] == "head" and (head_only["agreement"] >= 0).all()
 
 
-def test_unknown_methods_are_told():
+def test_unknown_methods_are_reported():
     with pytest.raises(ValueError, match="use one of fine-tuning, .*EWC"):
         ForgettingRun("prayer", 1.0, 0)
     with pytest.raises(ValueError, match="use one of"):

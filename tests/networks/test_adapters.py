@@ -91,7 +91,7 @@ def test_adapters_of_a_seed_are_the_same_and_move_no_generator(tiny_net):
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
-def test_what_cannot_be_trained_is_told(tiny_net):
+def test_what_cannot_be_trained_is_reported(tiny_net):
     net = tiny_net()
     with pytest.raises(ValueError, match="add_adapters"):
         partial_finetune(net, 2, weights="adapters")

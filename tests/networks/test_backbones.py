@@ -113,7 +113,7 @@ def test_a_seed_fixes_the_random_weights_and_moves_no_generator():
     ],
     ids=str,
 )
-def test_wrong_names_and_sizes_are_told_with_the_remedy(arguments, message):
+def test_wrong_names_and_sizes_are_reported_with_the_remedy(arguments, message):
     with pytest.raises(ValueError, match=message):
         build_feature_extractor(*arguments, pretrained=False)
 

@@ -216,7 +216,7 @@ class Wide(nn.Module):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_cannot_be_cut_is_told_with_the_place_and_the_remedy(network, message):
+def test_what_cannot_be_cut_is_reported_with_the_place_and_the_remedy(network, message):
     with pytest.raises(CannotCut, match=message):
         cut(network, 32)
 

@@ -130,7 +130,7 @@ def test_blocks(any_net):
     ],
     ids=str,
 )
-def test_blocks_out_of_range_are_told_with_the_remedy(tiny_net, choice, message):
+def test_blocks_out_of_range_are_reported_with_the_remedy(tiny_net, choice, message):
     with pytest.raises(ValueError, match=message):
         partial_finetune(tiny_net(), choice)
 

@@ -26,5 +26,5 @@ def test_the_side_of_a_map_of_square_pictures(shape, side):
     assert side_of(shape, (224, 224)) == side
 
 
-def test_of_other_pictures_no_side_can_be_told():
+def test_of_other_pictures_no_side_can_be_known():
     assert side_of((64, 14, 14), (224, 112)) is None and side_of((196, 192), (224, 112)) is None

@@ -118,7 +118,7 @@ def test_a_good_download_is_kept_and_a_file_that_is_there_is_used(hub, small_fil
     assert torch.equal(build_feature_extractor("mobilenet_v3_small").stem.features[0][0].weight, expected)
 
 
-def test_timm_weights_that_cannot_be_had_are_told_with_address_and_remedy(monkeypatch, tmp_path):
+def test_timm_weights_that_cannot_be_had_are_reported_with_address_and_remedy(monkeypatch, tmp_path):
     def no_network(*arguments, **options):
         raise URLError("no route to host")
 
@@ -178,7 +178,7 @@ def of_another_classifier(state):
 
 @pytest.mark.parametrize("ending", [".pth", ".pt", ".safetensors"])
 @pytest.mark.parametrize(
-    ("kept", "told"),
+    ("kept", "printed"),
     [
         (plain, ""),
         (
@@ -193,14 +193,16 @@ def of_another_classifier(state):
     ],
     ids=["plain", "module", "backbone", "classifier"],
 )
-def test_weights_come_from_a_file_and_what_is_left_out_is_reported(tmp_path, own, capsys, kept, told, ending):
+def test_weights_come_from_a_file_and_what_is_left_out_is_reported(
+    tmp_path, own, capsys, kept, printed, ending
+):
     content, path = kept(dict(own)), tmp_path / f"weights{ending}"
     if ending == ".safetensors":
         save_file(content.get("state_dict", content.get("model", content)), path)
     else:
         torch.save(content, path)
     net = build_feature_extractor(NAME, 4, weights=path)
-    assert told in capsys.readouterr().out
+    assert printed in capsys.readouterr().out
     assert net.stored_statistics and net.head.linear.out_features == 4
     state = net[:-1].state_dict()
     assert len(state) == len(own) - 2

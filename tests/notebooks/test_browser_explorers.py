@@ -129,20 +129,20 @@ def test_every_control_by_keyboard(explorer):
     for slider in box.get_by_role("slider").all():
         assert slider.get_attribute("aria-valuetext")
         slider.focus()
-        at, told = slider.input_value(), sentence(page).inner_text()
+        at, shown = slider.input_value(), sentence(page).inner_text()
         page.keyboard.press("ArrowLeft")
         expect(slider).not_to_have_value(at)
-        expect(sentence(page)).not_to_have_text(told)
+        expect(sentence(page)).not_to_have_text(shown)
         expect(slider).to_be_focused()
     for check in box.get_by_role("checkbox").all():
-        told = sentence(page).inner_text()
+        shown = sentence(page).inner_text()
         check.focus()
         page.keyboard.press("Space")
-        expect(sentence(page)).not_to_have_text(told)
+        expect(sentence(page)).not_to_have_text(shown)
     for choice in box.get_by_role("combobox").all():
-        told = sentence(page).inner_text()
+        shown = sentence(page).inner_text()
         choice.select_option(index=1)
-        expect(sentence(page)).not_to_have_text(told)
+        expect(sentence(page)).not_to_have_text(shown)
     keep_screenshots(page, name, box)
     box.get_by_role("button", name="Reset").click()
     expect(sentence(page)).to_have_text(before)
@@ -238,9 +238,11 @@ def test_the_quoted_accuracy_is_that_of_the_marked_cell(explorer):
     for _ in range(12):
         marked = page.locator(".cell:is(.exact, .nearest)").inner_text()
         assert f": {marked}%" in sentence(page).inner_text()
-        told = sentence(page).inner_text()
+        shown = sentence(page).inner_text()
         page.keyboard.press("ArrowRight")
-        page.wait_for_function("told => document.querySelector('.sentence').textContent !== told", arg=told)
+        page.wait_for_function(
+            "shown => document.querySelector('.sentence').textContent !== shown", arg=shown
+        )
 
 
 def test_sums_of_the_memory_are_those_of_the_lab(explorer):
@@ -266,7 +268,7 @@ def test_sums_of_the_memory_are_those_of_the_lab(explorer):
                 for card in (8, 80)
             ]
             page.wait_for_function(
-                "told => document.querySelector('.sentence').textContent.startsWith(told)",
+                "shown => document.querySelector('.sentence').textContent.startsWith(shown)",
                 arg=f"{groups} group{'s' * (groups > 1)} of 6 trained with AdamW on {2**power} picture"
                 f"{'s' * (power > 0)}{', checkpointed' * checkpointing}: {held.total / 1000:.2f} GB",
             )

@@ -81,9 +81,9 @@ def test_every_figure_has_a_text_beside_it(page):
         if kinds & {"image/png", "image/svg+xml", "image/jpeg"}:
             around = page.cells[max(index - 1, 0) : index + 2]
             texts = [near.source for near in around if near.cell_type == "markdown"]
-            told = [re.search(r"^\*\*Figure\.\*\* (.+(?:\n.+)*)", text, re.M) for text in texts]
-            told += [re.search(r"^Figure: (.+)", printed(cell), re.M)]
-            words = [match.group(1) for match in told if match]
+            captions = [re.search(r"^\*\*Figure\.\*\* (.+(?:\n.+)*)", text, re.M) for text in texts]
+            captions += [re.search(r"^Figure: (.+)", printed(cell), re.M)]
+            words = [match.group(1) for match in captions if match]
             assert words, f"a paragraph that begins with **Figure.** belongs beside: {cell.source}"
             assert max(map(len, words)) >= 60, words
 
@@ -143,7 +143,7 @@ def test_no_lesson_is_stored_as_untrue(page):
         assert not re.search(r": False$", printed(cell), re.M), printed(cell)
 
 
-def test_nobody_is_told_the_answer_first(page):
+def test_nobody_is_reported_the_answer_first(page):
     hidden = deepcopy(page)
     hide_answers(hidden)
     for ours, stored in zip(hidden.cells, page.cells, strict=True):

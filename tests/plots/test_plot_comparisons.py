@@ -1,4 +1,4 @@
-"""The figures of the headless lab: all that is told lies inside the figure and can be."""
+"""The figures of the headless lab: all text lies inside the figure and can be read."""
 
 import pandas as pd
 import pytest

@@ -127,11 +127,11 @@ def test_beyond_the_limit_activations_go_to_disk_and_give_the_same_numbers(
 ):
     own_data_folder /= "of/somebody"  # nothing of it is there yet
     monkeypatch.setenv("LAB_DATA", str(own_data_folder))
-    told = []
-    cache = ActivationCache(1e-6, report=told.append)  # a thousand bytes
+    messages = []
+    cache = ActivationCache(1e-6, report=messages.append)  # a thousand bytes
     on_disk = run(any_net, tiny_domain, 1, cache)
     assert numbers_equal(on_disk, run(any_net, tiny_domain, 1, ActivationCache()))
-    assert any("kept in a file" in message for message in told)
+    assert any("kept in a file" in message for message in messages)
     assert cache.hits == 3 and cache.bytes == 0
     assert (own_data_folder / "activations").exists()
     del cache
@@ -140,10 +140,10 @@ def test_beyond_the_limit_activations_go_to_disk_and_give_the_same_numbers(
 
 def test_with_a_full_disk_they_are_recomputed(any_net, tiny_domain, monkeypatch, own_data_folder):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
-    told = []
-    cache = ActivationCache(1e-6, report=told.append)
+    messages = []
+    cache = ActivationCache(1e-6, report=messages.append)
     assert_same(run(any_net, tiny_domain, 1, cache), run(any_net, tiny_domain, 1, ActivationCache(0)))
-    assert any("computed anew each epoch" in message for message in told)
+    assert any("computed anew each epoch" in message for message in messages)
     assert cache.bytes == 0 and folder_is_empty(own_data_folder)
 
 
@@ -165,8 +165,8 @@ def test_memory_never_exceeds_the_limit(any_net, tiny_domain, tables):
     net = any_net()
     freeze_all_but(net, net.names[1:])
     size = inputs(net, tiny_domain).compute(tiny_domain.train, None).nbytes
-    told, held = [], []
-    cache = ActivationCache(tables * size / 1e9, report=told.append)
+    messages, held = [], []
+    cache = ActivationCache(tables * size / 1e9, report=messages.append)
     for seed in (0, 1):  # of the second run nothing is there
         options = dataclasses.replace(VIEWS, seed=seed)
         fit(net, tiny_domain, options, cache=cache, on_epoch=lambda row: held.append(cache.bytes))
@@ -180,22 +180,22 @@ def test_earlier_runs_make_room_for_new_ones_before_anything_goes_to_disk(any_ne
     # A run that is over leaves its place in memory to the next one, now and then: `id` is then the same for both,
     # and must not be what tells runs apart. Here it is always the same.
     monkeypatch.setattr(activation_cache, "id", lambda thing: 1, raising=False)
-    told, net = [], any_net()
+    messages, net = [], any_net()
     freeze_all_but(net, net.names[1:])
     size = inputs(net, tiny_domain).compute(tiny_domain.train, None).nbytes
-    cache = ActivationCache(1.5 * size / 1e9, report=told.append)
+    cache = ActivationCache(1.5 * size / 1e9, report=messages.append)
     for seed in range(3):
         inputs(net, tiny_domain, cache, seed=seed).lookup(tiny_domain.train, 0)
-    assert told == [] and 0 < cache.bytes <= cache.limit
+    assert messages == [] and 0 < cache.bytes <= cache.limit
 
 
 def test_much_memory_is_announced_beforehand(tiny_net, tiny_domain):
-    told = []
-    run(tiny_net, tiny_domain, 1, ActivationCache(1e-6, report=told.append))
-    assert told[0].startswith("Activation cache: 30 pictures × 2 views × 8.2 kB = 0 MB"), told[0]
-    told.clear()
-    run(tiny_net, tiny_domain, 1, ActivationCache(1.0, report=told.append))
-    assert told == []
+    messages = []
+    run(tiny_net, tiny_domain, 1, ActivationCache(1e-6, report=messages.append))
+    assert messages[0].startswith("Activation cache: 30 pictures × 2 views × 8.2 kB = 0 MB"), messages[0]
+    messages.clear()
+    run(tiny_net, tiny_domain, 1, ActivationCache(1.0, report=messages.append))
+    assert messages == []
 
 
 def test_nothing_frozen_means_nothing_cached(tiny_net, tiny_domain):

@@ -65,8 +65,8 @@ def test_report_says_in_words_what_the_numbers_do_not_show():
 
 
 def test_its_repr_is_a_line_without_tensors():
-    told = repr(evaluation([0, 1, 1], [0, 1, 0]))
-    assert told.startswith("Evaluation(accuracy 66.7% on 3 pictures") and "\n" not in told
+    summary = repr(evaluation([0, 1, 1], [0, 1, 0]))
+    assert summary.startswith("Evaluation(accuracy 66.7% on 3 pictures") and "\n" not in summary
 
 
 def test_outputs_without_a_name_are_numbers():

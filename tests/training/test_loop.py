@@ -1,4 +1,4 @@
-"""The training loop: batches weighed right, runs repeatable, trouble told, nothing touched that need not be."""
+"""The training loop: batches weighed right, runs repeatable, trouble reported, nothing touched that need not be."""
 
 import dataclasses
 import itertools
@@ -33,7 +33,7 @@ def assert_moved_alike(start: dict, one: dict, other: dict) -> None:
     for name, tensor in start.items():
         first, second = one[name].float() - tensor, other[name].float() - tensor
         moved += int(first.abs().max() > 0)
-        # The weights are stored with 7 digits: a tiny move of a large weight cannot be told more precisely.
+        # The weights are stored with 7 digits: a tiny move of a large weight cannot be seen more precisely.
         rounding = 1e-6 * float(tensor.abs().max())
         assert (first - second).abs().max() <= 0.01 * first.abs().max() + rounding, name
     assert moved > 5, "training that moves nothing would prove nothing"
@@ -126,7 +126,7 @@ def test_evaluate_knows_its_splits(tiny_net, tiny_domain):
         evaluate(tiny_net(), tiny_domain, "testing")
 
 
-def test_what_is_no_model_no_domain_or_no_settings_is_told_with_the_remedy(tiny_net, tiny_domain):
+def test_what_is_no_model_no_domain_or_no_settings_is_reported_with_the_remedy(tiny_net, tiny_domain):
     net = tiny_net()
     for run in (fit, evaluate, lr_finder):
         with pytest.raises(
@@ -149,7 +149,7 @@ def test_fit_leaves_the_network_in_evaluation_mode_with_the_last_stage_trainable
     assert net.trainable_names == net.names[-2:]
 
 
-def test_nothing_to_train_and_too_few_outputs_are_told_before_training(tiny_net, tiny_domain):
+def test_nothing_to_train_and_too_few_outputs_are_reported_before_training(tiny_net, tiny_domain):
     net = tiny_net()
     freeze_all_but(net, ())
     with pytest.raises(ValueError, match="Nothing is trainable: unfreeze a group first"):

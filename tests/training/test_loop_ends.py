@@ -35,7 +35,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_the_good_weights_come_back(a
     assert not changed(good[0], net)
 
 
-def test_within_an_epoch_the_step_is_told_and_the_weights_of_the_last_whole_epoch_come_back(
+def test_within_an_epoch_the_step_is_reported_and_the_weights_of_the_last_whole_epoch_come_back(
     any_net, tiny_domain
 ):
     net, good, calls = any_net(), [], []

@@ -164,7 +164,7 @@ def test_explicit_rates(any_net):
     ],
     ids=str,
 )
-def test_rates_out_of_range_are_told_with_the_remedy(tiny_net, arguments, message):
+def test_rates_out_of_range_are_reported_with_the_remedy(tiny_net, arguments, message):
     with pytest.raises(ValueError, match=message):
         discriminative_lr_optimizer(tiny_net(), **arguments)
 

@@ -64,7 +64,7 @@ from labutils.runtime.seeds import derived_seed, seeded
     ],
     ids=str,
 )
-def test_values_out_of_range_are_told_with_the_allowed_ones(wrong, remedy):
+def test_values_out_of_range_are_reported_with_the_allowed_ones(wrong, remedy):
     with pytest.raises(ValueError, match=remedy):
         Settings(**wrong)
 

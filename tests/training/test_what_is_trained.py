@@ -132,16 +132,16 @@ def test_a_stage_may_name_its_weights(any_net, tiny_domain):
         Stage(("head",), 1, 0.01, "bias")
 
 
-def test_a_plan_says_what_it_changes(tiny_net, tiny_domain, told):
+def test_a_plan_says_what_it_changes(tiny_net, tiny_domain, printed):
     net = tiny_net()
     plan = partial_finetune(net, 2)
     fit(net, tiny_domain, QUICK, Stage(plan[0].groups, 1, 0.01))
-    assert told() == "", "what the plan begins with was so already"
+    assert printed() == "", "what the plan begins with was so already"
     by_hand(net, lambda name, number: name in ("stem.0.weight", "head.linear.bias"))
     fit(net, tiny_domain, QUICK, Stage(plan[0].groups, 1, 0.01))
-    assert told() == "The plan thaws layer2, 1 weights of head and freezes 1 weights of stem"
+    assert printed() == "The plan thaws layer2, 1 weights of head and freezes 1 weights of stem"
     fit(net, tiny_domain, QUICK)
-    assert told() == ""
+    assert printed() == ""
 
 
 def test_the_range_test_of_a_plan_is_that_of_its_first_stage_or_of_the_one_asked_for(any_net, tiny_domain):
@@ -243,7 +243,7 @@ def test_an_optimizer_that_lacks_what_a_stage_trains_is_refused(any_net, tiny_do
         fit(net, tiny_domain, QUICK, optimizer=optimizer)
 
 
-def test_one_weight_that_is_lacking_is_told(tiny_net, tiny_domain):
+def test_one_weight_that_is_lacking_is_reported(tiny_net, tiny_domain):
     net = tiny_net()
     with pytest.raises(ValueError, match="does not hold 1 weights of head"):
         fit(net, tiny_domain, QUICK, optimizer=torch.optim.SGD([net.head.linear.weight], lr=0.1))
