@@ -18,12 +18,11 @@ def worth_of_a_label(answer: float) -> None:
     rows = effective_data(measured("domain_gap").query("domain == 'digits'"))
     rows = rows[rows["labels"] == labels].set_index("strategy")
     needed = {strategy.name: rows.loc[strategy.name, "scratch_labels"] for strategy in (FEATURES, FULL)}
-    never = rows.loc[FULL.name, "bound"] == "more than"
-    enough = f"{needed[FULL.name]:,} labels do {'not even ' if never else ''}what {labels} do after pretraining"
+    not_even = "not even " * (rows.loc[FULL.name, "bound"] == "more than")
     verdict(
         answer,
         needed[FULL.name] / labels,
-        f"From scratch {enough}.",
+        f"From scratch {needed[FULL.name]:,} labels do {not_even}what {labels} do after pretraining.",
         [
             (needed[FULL.name], f"That is for all {labels} labels. What is each of them worth?"),
             (
