@@ -15,10 +15,17 @@ NAMES = ("worth_of_a_label", "measures_a_lead", "seeds_for_a_clear_lead")
 @pytest.fixture(autouse=True)
 def made_up_table(monkeypatch):
     """Accuracies that can be checked by hand, in place of the measured ones."""
-    rows = [
-        ("digits", SCRATCH, labels, 0, accuracy) for labels, accuracy in ((50, 0.3), (250, 0.6), (1000, 0.8))
+    digits = {
+        50: {SCRATCH: 0.3, FEATURES: 0.5},
+        250: {SCRATCH: 0.6, FEATURES: 0.7, FULL: 0.8},
+        1000: {SCRATCH: 0.8, FEATURES: 0.9},
+    }
+    rows = [  # the same with every seed: all leads are clear
+        ("digits", strategy, labels, seed, accuracy)
+        for labels, reached in digits.items()
+        for strategy, accuracy in reached.items()
+        for seed in range(3)
     ]
-    rows += [("digits", FULL, 250, 0, 0.8), ("digits", FEATURES, 250, 0, 0.7)]
     # Paired differences 0.02, 0.03, 0.04; apart, the seeds differ by more.
     for seed, base in enumerate((0.70, 0.75, 0.80)):
         rows += [
@@ -113,3 +120,15 @@ def test_measures_a_lead(answer, part, printed):
 def test_seeds_for_a_clear_lead(answer, part, printed):
     check.seeds_for_a_clear_lead(answer)
     assert part in printed()
+
+
+def test_scratch_that_never_gets_there_is_said(monkeypatch, printed):
+    accuracies = {SCRATCH: (0.3, 0.6), FEATURES: (0.5, 0.7), FULL: (0.6, 0.9)}
+    rows = [
+        {"domain": "digits", "strategy": name, "labels": labels, "seed": 0, "test_accuracy": accuracy}
+        for name, reached in accuracies.items()
+        for labels, accuracy in zip((50, 250), reached, strict=True)
+    ]
+    monkeypatch.setattr(check, "measured", lambda name: pd.DataFrame(rows))
+    check.worth_of_a_label(250 / 250)
+    assert "From scratch 250 labels do not even what 250 do" in printed()

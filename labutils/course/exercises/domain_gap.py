@@ -8,8 +8,8 @@ import numpy as np
 
 from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.course.measured_tables import measured
-from labutils.experiments.runs import FEATURES, FULL, PARTIAL
-from labutils.experiments.statistics import effective_data
+from labutils.experiments.runs import FEATURES, FULL
+from labutils.experiments.statistics import effective_data, strategy_map
 
 
 def worth_of_a_label(answer: float) -> None:
@@ -18,10 +18,11 @@ def worth_of_a_label(answer: float) -> None:
     rows = effective_data(measured("domain_gap").query("domain == 'digits'"))
     rows = rows[rows["labels"] == labels].set_index("strategy")
     needed = {strategy.name: rows.loc[strategy.name, "scratch_labels"] for strategy in (FEATURES, FULL)}
+    not_even = "not even " * (rows.loc[FULL.name, "bound"] == "more than")
     verdict(
         answer,
         needed[FULL.name] / labels,
-        f"From scratch {needed[FULL.name]:,} labels do what {labels} do after pretraining.",
+        f"From scratch {needed[FULL.name]:,} labels do {not_even}what {labels} do after pretraining.",
         [
             (needed[FULL.name], f"That is for all {labels} labels. What is each of them worth?"),
             (
@@ -32,7 +33,7 @@ def worth_of_a_label(answer: float) -> None:
                 (needed[FULL.name] - labels) / labels,
                 "Those are the labels gained by each; with the one that you have it is one more.",
             ),
-            (labels / needed[FULL.name], "The other way round: a label should be worth more than one."),
+            (labels / needed[FULL.name], "The other way round: divide the labels from scratch by yours."),
             (
                 needed[FEATURES.name] / labels,
                 "That is feature extraction; the question is about full fine-tuning.",
@@ -96,12 +97,14 @@ def _fault_of_a_lead(answer: Callable) -> str | None:
 
 
 def seeds_for_a_clear_lead(answer: int) -> None:
-    """With how many seeds the lead of partial fine-tuning over feature extraction would be clear."""
+    """With how many seeds the largest lead of the strategy map that is not clear would be."""
     from scipy.stats import norm, t
 
-    runs = measured("domain_gap").query("domain == 'solar' and labels == 200")
+    table = measured("domain_gap")
+    race = strategy_map(table).sort_values(["clear", "lead"], ascending=[True, False]).iloc[0]
+    runs = table[(table["domain"] == race["domain"]) & (table["labels"] == race["labels"])]
     runs = runs.pivot(index="seed", columns="strategy", values="test_accuracy")
-    ahead, behind = runs[PARTIAL.name], runs[FEATURES.name]
+    ahead, behind = runs[race["winner"]], runs[race["second"]]
     lead, spread = (ahead - behind).mean(), (ahead - behind).std()
 
     def least(quantile, spread: float) -> int:
