@@ -1,8 +1,9 @@
 # Needs Python 3.11 or newer, git and make. Choose the interpreter with: make lab PYTHON=python3.12
 PYTHON ?= python3
 BIN := .venv/bin
-# A process for each core, as each computes with one thread; the cells of a page stay together.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+# A process for each core, as each computes with one thread; the cells of a page stay together, and the pages, which take longest,
+# come first, so that no core waits for the last of them.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lab test claims solution quick measure bench bench-elpv bench-own-pictures bench-peers notebooks book student clean
 
@@ -12,9 +13,8 @@ lab: .venv/ready
 test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval notebooks
 	$(BIN)/python -m pytest -m browser tests/notebooks
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --doctest-modules --cov --cov-report=term -m "not claims and not browser" labutils tests
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval --doctest-modules --cov --cov-report=term -m "not claims and not browser" notebooks labutils tests
 
 # What the lab says of transfer learning, on real pictures over three seeds: longer than all other tests together
 claims: .venv/ready

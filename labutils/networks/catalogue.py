@@ -112,9 +112,12 @@ def _unknown(name: object) -> str:
 def _torchvision(name: str) -> Backbone:
     from torchvision.models import get_model, get_model_weights
 
-    # Their weights want pictures as ImageNet's are normalised, and the network adapts them itself.
-    of_inception = {"transform_input": True, "init_weights": True}
-    options = of_inception if name in ("googlenet", "inception_v3") else {}
+    wanted, options = get_model_weights(name).DEFAULT.transforms(), {}
+    if name in ("googlenet", "inception_v3"):
+        # Their weights want pictures as ImageNet's are normalised, and the network adapts them itself.
+        options = {"transform_input": True, "init_weights": True}
+    elif name.startswith("vit_"):  # whose position embedding has the size of the pictures
+        options = {"image_size": wanted.crop_size[0]}
 
     def make(pretrained: bool) -> nn.Module:
         network = get_model(name, weights=None, **options)
@@ -122,7 +125,6 @@ def _torchvision(name: str) -> Backbone:
             load_torchvision(network, name)
         return network
 
-    wanted = get_model_weights(name).DEFAULT.transforms()
     fixed = name.startswith(("vit_", "maxvit"))
     return Backbone(
         make,

@@ -224,3 +224,16 @@ def test_patches_that_do_not_divide_small_pictures_bind_the_network_to_its_own_s
         net = load_backbone("fourteen", pretrained=False).eval()
     assert net.image_size == 224  # to which pictures are resized, as for a ViT
     assert net(torch.rand(2, 3, 224, 224)).shape == (2, 1000)
+
+
+def test_a_vision_transformer_is_made_for_the_size_of_its_weights(monkeypatch):
+    """vit_h_14's default weights are for 518 px, torchvision's network without weights for 224."""
+    import torchvision.models
+
+    made = []
+    monkeypatch.setattr(
+        torchvision.models, "get_model", lambda name, **how: made.append(how) or torch.nn.Identity()
+    )
+    find("vit_h_14").make(False)
+    find("vit_b_16").make(False)
+    assert [how["image_size"] for how in made] == [518, 224]
