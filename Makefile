@@ -5,7 +5,7 @@ BIN := .venv/bin
 # come first, so that no core waits for the last of them.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: lab test claims solution quick measure bench bench-elpv bench-own-pictures bench-peers notebooks book student clean
+.PHONY: lab test coverage claims solution quick measure bench bench-elpv bench-own-pictures bench-peers notebooks book student clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
@@ -14,7 +14,11 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -m browser tests/notebooks
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval --doctest-modules --cov --cov-report=term -m "not claims and not browser" notebooks labutils tests
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval --doctest-modules -m "not claims and not browser" notebooks labutils tests
+
+# Which lines of labutils the unit tests reach
+coverage: .venv/ready
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --doctest-modules --cov --cov-report=term -m "not claims and not browser" labutils tests
 
 # What the lab says of transfer learning, on real pictures over three seeds: longer than all other tests together
 claims: .venv/ready
