@@ -64,7 +64,7 @@ def plot_mistakes(images, mistakes: pd.DataFrame, classes: Sequence[str], title:
     for ax, row in zip(axes.flat, mistakes.itertuples(), strict=False):
         _picture(ax, images[row.id])
         label, predicted = (classes[number][:WORDS] for number in (row.label, row.predicted))
-        ax.set_title(f"label: {label}\npredicted: {predicted}, {row.sure:.0%} sure", fontsize=10)
+        ax.set_title(f"label: {label}\n{predicted}, {row.sure:.0%} sure", fontsize=10)
     figure.suptitle(title)
     return figure
 

@@ -32,7 +32,7 @@ def test_no_mistakes_is_an_empty_table():
 
 def test_ids_of_another_split():
     seen = Evaluation(0.0, 1.0, torch.eye(3), torch.arange(3))
-    with pytest.raises(ValueError, match="3 answers but 2 ids"):
+    with pytest.raises(ValueError, match="3 predictions but 2 ids"):
         most_wrong(seen, torch.arange(2))
 
 

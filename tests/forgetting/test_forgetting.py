@@ -117,6 +117,16 @@ def test_distillation_starts_at_nothing_and_pulls_the_old_answers_back(net, tiny
     assert torch.allclose(found, moved_features.grad, rtol=1e-4, atol=1e-7) and found.abs().max() > 0
 
 
+def test_distillation_records_its_targets_anew_for_other_pictures(net, tiny_domain):
+    head = new_head(net(), 4, 9)
+    keep = LearningWithoutForgetting(net(), head)
+    for domain in (tiny_domain, replace(tiny_domain, images=255 - tiny_domain.images)):
+        trainer = entered(keep, net(), domain)
+        ids = domain.train[:6]
+        features = trainer.features(trainer.inputs.compute(ids, None))
+        assert float(keep.loss(ids, features)) == pytest.approx(0, abs=1e-6), "nothing has moved yet"
+
+
 def test_distillation_keeps_old_answers_nearer(net, tiny_domain):
     head, gap = new_head(net(), 4, 9), {}
     with torch.no_grad():
