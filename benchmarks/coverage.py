@@ -1,7 +1,7 @@
 """Which classifiers of torchvision and timm the lab can cut, train, cache and export; interrupted, it goes on where it was.
 
-python benchmarks/coverage.py           every torchvision classifier and a small member of each timm family
-python benchmarks/coverage.py --all     cut or not, for all timm networks of fewer than 100 million parameters
+python -m benchmarks.coverage           every torchvision classifier and a small member of each timm family
+python -m benchmarks.coverage --all     cut or not, for all timm networks of fewer than 100 million parameters
 
 Every network is tried in a process of its own, within a time and a memory limit. Weights are random.
 """
@@ -21,9 +21,9 @@ import pandas as pd
 import timm
 import torch
 import torch._dynamo
-from provenance import RESULTS, provenance
 from tqdm import tqdm
 
+from benchmarks.provenance import RESULTS, provenance
 from labutils import (
     Domain,
     LayerGroups,
@@ -89,7 +89,7 @@ def in_words(table: pd.DataFrame) -> str:
         holds = table[list(needed)].eq(True).all(axis=1)
         rows[words] = {title: str(holds[library == name].sum()) for name, title in columns.items()}
     shown = pd.DataFrame(rows).T.rename_axis("networks").reset_index()
-    refused = ", ".join(f"`{name}`" for name in table.loc[~table["cut"], "network"])
+    refused = ", ".join(f"`{name}`" for name in table.loc[table["cut"].ne(True), "network"])
     return f"{shown.to_markdown(index=False, disable_numparse=True)}\n\nNot cut, with the reason as an error: {refused}."
 
 

@@ -154,7 +154,7 @@ class Domain:
     def _share_of_the_largest(self) -> str:
         tested = self.counts()[:, 2]
         largest, share = self.classes[int(tested.argmax())], float(tested.max() / tested.sum())
-        return f"Largest class in the test: {largest}, {share:.1%}, which is what always answering it would score"
+        return f"Largest class in the test: {largest}, {share:.1%}, which is what always predicting it would score"
 
     @property
     def only_test(self) -> bool:

@@ -120,7 +120,7 @@ class Classifier(nn.Module):
             )
         pictures = found(what)
         rows = []
-        with ThreadPoolExecutor(4) as pool, progress_bar(total=len(pictures), desc="Answering") as bar:
+        with ThreadPoolExecutor(4) as pool, progress_bar(total=len(pictures), desc="Predicting") as bar:
             for first in range(0, len(pictures), AT_A_TIME):
                 some = pictures[first : first + AT_A_TIME]
                 rows += self._rows(some, list(pool.map(self._prepared, some)), top)

@@ -119,7 +119,7 @@ def test_outputs_beyond_the_classes_weigh_one(uneven):
 
 
 def test_a_rare_class_is_found_when_classes_are_balanced():
-    """114 pictures of one class and 6 of the other, nearly alike: unweighted, always answering the first does well."""
+    """114 pictures of one class and 6 of the other, nearly alike: unweighted, always predicting the first does well."""
     labels = torch.tensor(([0] * 19 + [1]) * 6)
     level = torch.linspace(100, 150, 120)[torch.arange(120) * 7 % 120]  # grey, in no order
     level[labels == 1] = torch.linspace(135, 145, 6)  # everywhere more common pictures are as bright
