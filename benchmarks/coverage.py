@@ -89,8 +89,14 @@ def in_words(table: pd.DataFrame) -> str:
         holds = table[list(needed)].eq(True).all(axis=1)
         rows[words] = {title: str(holds[library == name].sum()) for name, title in columns.items()}
     shown = pd.DataFrame(rows).T.rename_axis("networks").reset_index()
-    refused = ", ".join(f"`{name}`" for name in table.loc[table["cut"].ne(True), "network"])
-    return f"{shown.to_markdown(index=False, disable_numparse=True)}\n\nNot cut, with the reason as an error: {refused}."
+    end = ""
+    for words, these in (
+        ("Not cut, with the reason as an error", table["cut"].eq(False)),
+        (f"Not done within {MINUTES} minutes on a busy machine", table["cut"].isna()),
+    ):
+        names = ", ".join(f"`{name}`" for name in sorted(table.loc[these, "network"]))
+        end += f"\n\n{words}: {names}." if names else ""
+    return shown.to_markdown(index=False, disable_numparse=True) + end
 
 
 def families() -> dict[str, list[str]]:
