@@ -15,6 +15,7 @@ from labutils.data.decode_cache import decode_once, divide
 from labutils.data.decoding import check_image_size
 from labutils.data.domain import Domain
 from labutils.data.folder import folder
+from labutils.data.public import at_hand
 from labutils.data.splits import DataError, split
 from labutils.runtime.files import data_folder
 
@@ -23,7 +24,6 @@ __all__ = ["Augmentation", "INSTALLED", "PUBLIC", "DataError", "Domain", "at_han
 _INSTALLED = {"textures": textures, "solar": solar, "digits": digits}
 INSTALLED = tuple(_INSTALLED)
 PUBLIC = tuple(public.SETS)
-at_hand = public.at_hand
 
 
 def load(name: str, image_size: int = 128, seed: int = 0) -> Domain:

@@ -67,39 +67,40 @@ def tuned(
     -------
     chosen : list of Strategy
     table : DataFrame
-        A row a training: run (position in ``runs``), strategy, base_lr, seed, validation_accuracy.
+        A row a training: run (position in ``runs``), strategy, factor, base_lr, seed, validation_accuracy.
     """
-    tried = [[at_rate(run.strategy, factor) for factor in factors] for run in runs]
     if len(factors) == 1:
-        return [only for (only,) in tried], pd.DataFrame()
-    cases = [
-        (number, strategy, seed) for number, own in enumerate(tried) for strategy in own for seed in seeds
-    ]
+        return [at_rate(run.strategy, factors[0]) for run in runs], pd.DataFrame()
+    cases = [(number, factor, seed) for number in range(len(runs)) for factor in factors for seed in seeds]
     trials = []
-    for number, strategy, seed in cases:
-        epochs = runs[number].settings.epochs
-        epochs = max(math.ceil(epochs / 2), min(epochs, MOST_STAGES))
-        settings = replace(runs[number].settings, epochs=epochs, validate_every=epochs)
-        trials.append(replace(runs[number], strategy=strategy, seed=seed, settings=settings, test=False))
+    for number, factor, seed in cases:
+        run = runs[number]
+        epochs = max(math.ceil(run.settings.epochs / 2), min(run.settings.epochs, MOST_STAGES))
+        settings = replace(run.settings, epochs=epochs, validate_every=epochs)
+        strategy = at_rate(run.strategy, factor)
+        trials.append(replace(run, strategy=strategy, seed=seed, settings=settings, test=False))
     results = run_all(trials, store, workers, label="Choosing rates")
     table = pd.DataFrame(
         {
             "run": number,
-            "strategy": strategy.name,
-            "base_lr": strategy.base_lr,
+            "strategy": trial.strategy.name,
+            "factor": factor,
+            "base_lr": trial.strategy.base_lr,
             "seed": seed,
             "validation_accuracy": result["validation_accuracy"],
         }
-        for (number, strategy, seed), result in zip(cases, results, strict=True)
+        for (number, factor, seed), trial, result in zip(cases, trials, results, strict=True)
     )
-    means = table.groupby(["run", "base_lr"])["validation_accuracy"].mean()
-    best = [means[number].idxmax() for number in range(len(runs))]  # the lowest of several
-    return [replace(run.strategy, base_lr=float(rate)) for run, rate in zip(runs, best, strict=True)], table
+    means = table.groupby(["run", "factor"])["validation_accuracy"].mean()
+    # The lowest of several.
+    return [at_rate(run.strategy, means[number].idxmax()) for number, run in enumerate(runs)], table
 
 
 def at_rate(strategy: Strategy, factor: float) -> Strategy:
-    """The strategy at a multiple of its rate, rounded to three digits."""
-    return replace(strategy, base_lr=float(f"{factor * strategy.base_lr:.3g}"))
+    """The strategy at a multiple of its rate, or of all its rates."""
+    if isinstance(strategy.base_lr, tuple):
+        return replace(strategy, base_lr=tuple(factor * rate for rate in strategy.base_lr))
+    return replace(strategy, base_lr=float(f"{factor * strategy.base_lr:.12g}"))  # 0.3 · 0.003 is 0.0009
 
 
 def compare_transfer_vs_scratch(

@@ -28,10 +28,10 @@ def test_the_sum_is_what_a_step_holds_within_a_fifth(backbone, precision, size, 
     model = build_feature_extractor(backbone, 3, pretrained=False)
     model.stored_statistics = True
     noise, costs = coloured_patterns(size=size), memory_costs(model, size, precision)
-    few, whole = batch // 2, len(model)
+    few, whole = batch // 3, len(model)
     for trained, count, checkpointing in (
         *((1, batch, False), (3, few, False), (3, batch, True)),
-        *((whole, few, False), (whole, batch, True)),
+        *((whole, few, False), (whole, batch, False), (whole, batch, True)),
     ):
         predicted = training_memory(costs, trained, count, checkpointing).total
         settings = Settings(batch_size=count, precision=precision, gradient_checkpointing=checkpointing)

@@ -64,6 +64,17 @@ def test_each_run_gets_the_rate_with_the_best_mean_over_the_seeds_on_validation(
     assert {(t.settings.epochs, t.test) for t in done} == {(5, False)}, "half as long, without the test split"
 
 
+def test_a_rate_for_each_group_is_searched_as_a_whole(monkeypatch):
+    rates = (0.1, 0.2)
+    monkeypatch.setattr(
+        "labutils.experiments.comparisons.run_all",
+        lambda trials, *a, **k: [{"validation_accuracy": t.strategy.base_lr == (0.2, 0.4)} for t in trials],
+    )
+    run = Run("digits", "tiny", replace(FULL, base_lr=rates), 12, 0, QUICK)
+    assert tuned([run], (1, 2, 3))[0][0].base_lr == (0.2, 0.4)
+    assert tuned([run], (1,))[0][0].base_lr == rates, "not even rounded"
+
+
 def test_a_single_rate_is_no_search(monkeypatch):
     monkeypatch.setattr("labutils.experiments.comparisons.run_all", lambda *a, **k: pytest.fail("trained"))
     chosen, _ = tuned([Run("digits", "tiny", FEATURES, 12, 0, QUICK)], (0.3,))

@@ -126,7 +126,7 @@ def test_a_trial_that_is_left_out_does_not_keep_shorter_ones_from_being_made(sea
     assert result.tried["note"][2].startswith("left out") and {groups for groups, *_ in trained} == {2, 3}
 
 
-def test_the_seed_and_how_it_is_trained_are_reported_by_the_settings(search):
+def test_the_seed_and_how_it_is_trained_are_given_by_the_settings(search):
     settings = search(lambda trial: 3, seed=5, augmentation=("flip",))[0].settings
     assert (settings.seed, settings.augmentation, settings.keep_best) == (5, ("flip",), False)
 

@@ -180,7 +180,7 @@ def test_a_batch_in_parts_gives_the_weights_of_a_whole_one(net, tiny_domain, oth
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_resume_is_exact_and_another_run_is_reported_apart(net, tiny_domain, other_domain, tmp_path, way):
+def test_resume_is_exact_and_another_run_is_kept_apart(net, tiny_domain, other_domain, tmp_path, way):
     stages = [Stage(("head",), 1, 1e-2), Stage(net().names, 3, 1e-3)]
     whole = net()
     history = fit(
