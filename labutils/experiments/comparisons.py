@@ -21,6 +21,7 @@ from labutils.experiments.runs import (
 from labutils.experiments.statistics import steps_to_match
 from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.training.settings import Settings
+from labutils.training.trainer import TrainingDiverged
 
 # Multiples of its own rate that each strategy tries on validation: a baseline that is not tuned flatters the others.
 RATE_FACTORS = (0.3, 1.0, 3.0)
@@ -40,6 +41,16 @@ def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
     return SAFE_AUGMENTATION.get(name, ("crop",))
 
 
+class RateTrial(Run):
+    """A run that tries a rate. It does not look at the test split, and a rate too high for it is an answer, not an error."""
+
+    def execute(self, on_epoch=None) -> dict:
+        try:
+            return super().execute(on_epoch)
+        except TrainingDiverged:
+            return {"validation_accuracy": math.nan}
+
+
 def tuned(
     runs: Sequence[Run],
     factors: Sequence[float] = RATE_FACTORS,
@@ -50,7 +61,7 @@ def tuned(
     """For each run its strategy at the rate that did best on validation, and the table of all rates tried.
 
     One training for each run, factor and seed, half as long, all of them side by side; the highest mean over the seeds wins.
-    The test split is not looked at.
+    The test split is not looked at. A rate at which any of its trainings diverges is not taken.
 
     Parameters
     ----------
@@ -67,7 +78,12 @@ def tuned(
     -------
     chosen : list of Strategy
     table : DataFrame
-        A row a training: run (position in ``runs``), strategy, factor, base_lr, seed, validation_accuracy.
+        A row a training: run (position in ``runs``), strategy, factor, base_lr, seed, validation_accuracy (NaN: diverged).
+
+    Raises
+    ------
+    TrainingDiverged
+        A strategy diverges at every rate.
     """
     if len(factors) == 1:
         return [at_rate(run.strategy, factors[0]) for run in runs], pd.DataFrame()
@@ -78,7 +94,11 @@ def tuned(
         epochs = max(math.ceil(run.settings.epochs / 2), min(run.settings.epochs, MOST_STAGES))
         settings = replace(run.settings, epochs=epochs, validate_every=epochs)
         strategy = at_rate(run.strategy, factor)
-        trials.append(replace(run, strategy=strategy, seed=seed, settings=settings, test=False))
+        trials.append(
+            RateTrial(
+                run.domain, run.backbone, strategy, run.labels, seed, settings, run.image_size, test=False
+            )
+        )
     results = run_all(trials, store, workers, label="Choosing rates")
     table = pd.DataFrame(
         {
@@ -91,7 +111,13 @@ def tuned(
         }
         for (number, factor, seed), trial, result in zip(cases, trials, results, strict=True)
     )
-    means = table.groupby(["run", "factor"])["validation_accuracy"].mean()
+    means = table.groupby(["run", "factor"])["validation_accuracy"].mean(skipna=False)
+    for number, run in enumerate(runs):
+        if means[number].isna().all():
+            raise TrainingDiverged(
+                f"{run.strategy.name}: training diverges at each of the rates tried, {min(factors):g} to {max(factors):g} times "
+                f"base_lr={run.strategy.base_lr}. Give the strategy a lower base_lr."
+            )
     # The lowest of several.
     return [at_rate(run.strategy, means[number].idxmax()) for number, run in enumerate(runs)], table
 

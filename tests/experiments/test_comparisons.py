@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import labutils.experiments.runs
-from labutils import Settings, compare_transfer_vs_scratch, domain_gap_experiment, run_all
+from labutils import Settings, TrainingDiverged, compare_transfer_vs_scratch, domain_gap_experiment, run_all
 from labutils.experiments.comparisons import (
     DEFAULT_LABELS,
     RATE_FACTORS,
@@ -73,6 +73,26 @@ def test_a_rate_for_each_group_is_searched_as_a_whole(monkeypatch):
     run = Run("digits", "tiny", replace(FULL, base_lr=rates), 12, 0, QUICK)
     assert tuned([run], (1, 2, 3))[0][0].base_lr == (0.2, 0.4)
     assert tuned([run], (1,))[0][0].base_lr == rates, "not even rounded"
+
+
+def test_a_rate_too_high_to_train_with_is_not_taken(tiny_backbone, tiny_domain, tmp_path):
+    run = Run(tiny_domain, tiny_backbone, SCRATCH, 12, 0, QUICK)
+    for _ in ("trained", "read from the store"):
+        (chosen,), table = tuned([run], (1, 1e30), store=tmp_path)
+        assert chosen.base_lr == SCRATCH.base_lr
+        assert table["validation_accuracy"].isna().tolist() == [False, True]
+    with pytest.raises(TrainingDiverged, match="from scratch.*lower base_lr"):
+        tuned([run], (1e30, 1e31))
+
+
+def test_a_rate_that_diverges_for_one_seed_is_not_taken(monkeypatch):
+    scores = {(1.0, 0): 0.9, (1.0, 1): math.nan, (0.5, 0): 0.2, (0.5, 1): 0.2}
+    monkeypatch.setattr(
+        "labutils.experiments.comparisons.run_all",
+        lambda trials, *a, **k: [{"validation_accuracy": scores[t.strategy.base_lr, t.seed]} for t in trials],
+    )
+    run = Run("digits", "tiny", replace(SCRATCH, base_lr=1.0), 12, 0, QUICK)
+    assert [strategy.base_lr for strategy in tuned([run], (0.5, 1), seeds=(0, 1))[0]] == [0.5]
 
 
 def test_a_single_rate_is_no_search(monkeypatch):
