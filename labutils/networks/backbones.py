@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from labutils.networks.catalogue import BACKBONES, Backbone, find
-from labutils.networks.cutting import cut
+from labutils.networks.cutting import CannotCut, cut
 from labutils.networks.depthwise import use_fast_depthwise
 from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups
@@ -126,6 +126,11 @@ def _groups_and_size(network: nn.Module, backbone: Backbone) -> tuple[dict[str, 
         return cut(network, fixed or min(backbone.size, LOOK)), fixed
     except AssertionError:  # timm's, of patches of 14 pixels that do not divide the pictures
         return cut(network, backbone.size), backbone.size
+    except CannotCut as reason:
+        try:  # for one size its code may be followed further
+            return cut(network, backbone.size, fixed=True), backbone.size
+        except (CannotCut, RuntimeError):
+            raise reason from None
 
 
 def new_head(head: nn.Module, num_classes: int, dropout: float) -> nn.Module:

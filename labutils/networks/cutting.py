@@ -2,13 +2,16 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import fx, nn
 
+from labutils.networks.fixed_size_tracing import FixedSizeTracer
 from labutils.networks.groups import inference
-from labutils.networks.tracing import Address, Value, is_dropout, trace, values
+from labutils.networks.tracing import Address, Tracer, Value, is_dropout, trace, values
 
 NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 LARGE = 0.25  # share of the work from which on a module holds stages, and is no block or patch embedding
@@ -19,7 +22,9 @@ class CannotCut(ValueError):
     """A network in which six groups cannot be found."""
 
 
-def cut(network: nn.Module, size: int | tuple[int, int] = 224) -> dict[str, nn.Module]:
+def cut(
+    network: nn.Module, size: int | tuple[int, int] = 224, *, fixed: bool = False
+) -> dict[str, nn.Module]:
     """Groups stem, layer1 to layer4 and head of a classifier: one after the other they give its output.
 
     A group ends at a value through which everything flows: layer1 at the last one of 1/4 of the resolution, layer2
@@ -34,6 +39,8 @@ def cut(network: nn.Module, size: int | tuple[int, int] = 224) -> dict[str, nn.M
         own names.
     size : int or (int, int), default 224
         Height and width of the pictures that it is looked at with. The groups take what the network takes.
+    fixed : bool, default False
+        The groups take pictures of this size only. Networks can then be cut whose code computes with sizes.
 
     Returns
     -------
@@ -57,8 +64,9 @@ def cut(network: nn.Module, size: int | tuple[int, int] = 224) -> dict[str, nn.M
     pictures = torch.rand(2, 3, height, width, generator=generator).to(weight)
     try:
         with inference(network):
-            graph = trace(network)
-            groups = _groups(network, graph, _ends(network, graph, pictures))
+            follow = partial(FixedSizeTracer, (height, width)) if fixed else Tracer
+            graph = trace(network, follow())
+            groups = _groups(network, graph, _ends(network, graph, pictures), follow)
             _require_weights_of_their_own(groups)
             whole = nn.Sequential(*groups.values())
             with inference(whole):
@@ -187,14 +195,16 @@ def _common(one: Address, other: Address) -> list[Address]:
     return [a for a, b in zip(_prefixes(one), _prefixes(other), strict=False) if a == b]
 
 
-def _groups(network: nn.Module, graph: fx.Graph, ends: list[fx.Node]) -> dict[str, nn.Module]:
+def _groups(
+    network: nn.Module, graph: fx.Graph, ends: list[fx.Node], follow: Callable[..., Tracer]
+) -> dict[str, nn.Module]:
     """The modules that lie wholly in one group, as they are, and the steps between them."""
     groups_of, group = defaultdict(set), 0
     for node in graph.nodes:
         for module in _prefixes(node.meta.get("address") or ()):
             groups_of[module].add(group)
         group += node in ends
-    coarse = trace(network, whole=lambda module: len(groups_of[module]) < 2)
+    coarse = trace(network, follow(whole=lambda module: len(groups_of[module]) < 2))
     steps = {node.meta.get("address"): node for node in coarse.nodes}
     borders = [next(node for node in coarse.nodes if node.op == "placeholder")]
     borders += [steps[next(m for m in _prefixes(end.meta["address"]) if m in steps)] for end in ends]
@@ -224,7 +234,7 @@ def _part(network: nn.Module, graph: fx.Graph, start: fx.Node, end: fx.Node) -> 
         node = waiting.pop()
         if node not in needed:
             needed.add(node)
-            waiting.extend(node.all_input_nodes)
+            waiting.extend(() if node.meta.get("count") else node.all_input_nodes)
             if node.op == "placeholder":
                 raise ValueError(f"what follows `{start.name}` needs the pictures themselves")
     nodes = [node for node in graph.nodes if node in needed and node is not start]
@@ -239,7 +249,9 @@ def _part(network: nn.Module, graph: fx.Graph, start: fx.Node, end: fx.Node) -> 
     part, copies = fx.Graph(), {}
     copies[start] = part.placeholder("x")
     for node in nodes:
-        if node.target is torch.nn.functional.dropout:
+        if node.meta.get("count"):
+            copies[node] = part.call_method("size", (copies[start], 0))
+        elif node.target is torch.nn.functional.dropout:
             network.add_module(
                 node.name, modules[node]
             )  # which, unlike the function, knows when it is trained

@@ -72,13 +72,13 @@ class Tracer(fx.Tracer):
         return proxy
 
 
-def trace(network: nn.Module, whole: Callable[[Address], bool] = lambda address: False) -> fx.Graph:
+def trace(network: nn.Module, tracer: Tracer) -> fx.Graph:
     """The steps of ``network``, in the mode that it is in, that its output depends on.
 
     Raises ValueError, with the line of code, where Python cannot be followed.
     """
     try:
-        graph = Tracer(whole).trace(network)
+        graph = tracer.trace(network)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in line if "/torch/" not in frame.filename and frame.filename != __file__]
@@ -137,7 +137,9 @@ def values(network: nn.Module, graph: fx.Graph, pictures: torch.Tensor) -> list[
     of_picture, last_use, found = set(), 0, []
     work = weights = 0
     for step, node in enumerate(nodes[:-1]):
-        if node.op == "placeholder" or of_picture.intersection(node.all_input_nodes):
+        if node.op == "placeholder" or (
+            not node.meta.get("count") and of_picture.intersection(node.all_input_nodes)
+        ):
             of_picture.add(node)
             shape = runner.shapes.get(node)
             if node.op == "call_module" and shape:

@@ -35,6 +35,19 @@ def small_vgg():
     return network
 
 
+def small_mvit():
+    from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
+
+    plan = MultiScaleVitCfg(depths=(1, 1, 2, 1), embed_dim=16, num_heads=1)
+    return MultiScaleVit(plan, img_size=64, num_classes=10)
+
+
+def small_twins():
+    from timm.models.twins import Twins
+
+    return Twins(64, embed_dims=(16, 32, 64, 64), num_heads=(1, 2, 4, 4), depths=(1, 1, 2, 1), num_classes=10)
+
+
 # How to make it, side of its pictures in pixels, and where one knows its groups from.
 NETWORKS = {
     "ResNet": (tv.resnet18, 64, {"stem": "conv1", "layer1": "layer1", "layer3": "layer3", "head": "fc"}),
@@ -58,7 +71,18 @@ NETWORKS = {
         224,
         {"layer4": "blocks.11"},
     ),
+    "MViT, whose sizes flow beside the pictures": (
+        small_mvit,
+        64,
+        {"layer3": "stages.2", "layer4": "stages.3"},
+    ),
+    "Twins, whose number of pictures does": (
+        small_twins,
+        64,
+        {"layer2": "blocks.1.0", "layer4": "blocks.3.0"},
+    ),
 }
+ONE_SIZE = {name for name in NETWORKS if name.startswith(("MViT", "Twins"))}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +95,11 @@ def made():
             torch.manual_seed(0)
             build, side, _ = NETWORKS[name]
             network = build()
-            known[name] = network, LayerGroups(cut(network, side)), torch.rand(2, 3, side, side)
+            known[name] = (
+                network,
+                LayerGroups(cut(network, side, fixed=name in ONE_SIZE)),
+                torch.rand(2, 3, side, side),
+            )
         return known[name]
 
     return make
@@ -290,3 +318,24 @@ def test_a_module_that_cannot_be_followed_is_one_step():
     assert found is network[3]
     for x in (pictures, -pictures):
         assert torch.equal(groups(x), network(x))
+
+
+def test_cut_for_one_size_any_number_of_pictures_is_taken(made):
+    for name in ONE_SIZE:
+        network, groups, _ = made(name)
+        network.eval(), groups.eval()
+        pictures = torch.rand(5, 3, 64, 64)
+        with torch.no_grad():
+            assert torch.equal(network(pictures), groups(pictures))
+            assert torch.equal(network(pictures[:1]), groups(pictures[:1]))
+
+
+def test_a_network_that_can_be_followed_for_one_size_only_is_given_pictures_of_that_size(monkeypatch):
+    import labutils.networks.backbones as backbones
+    from labutils.networks.catalogue import Backbone
+
+    tiny = Backbone(lambda pretrained: small_mvit(), (0.5,) * 3, (0.5,) * 3, 64)
+    monkeypatch.setattr(backbones, "find", lambda name: tiny)
+    model = backbones.load_backbone("tiny", pretrained=False)
+    assert model.image_size == 64
+    assert model.normalise(torch.rand(2, 3, 48, 48)).shape[-2:] == (64, 64)
