@@ -7,12 +7,15 @@ with the same settings; `run_all` shares whole runs. Without ``torchrun`` all of
 import hashlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import cache
+from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import torch
@@ -21,6 +24,7 @@ from torch import nn
 
 GO_ON = "Whatever was written is whole: start the same command again, and it goes on from the last checkpoint"
 ANSWER = timedelta(minutes=10)  # for a step of training; who is silent for longer is lost
+GRACE = 5  # seconds for a clean end
 RUNS = timedelta(days=30)  # a rank that is done with its runs waits for those of the others
 
 _alone: ContextVar[bool] = ContextVar("alone", default=False)
@@ -49,24 +53,46 @@ def process_group() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group(timeout=ANSWER)
-    before = signal.signal(signal.SIGTERM, _told_to_end)
-    try:
+    with _ending_on_request():
         if is_main():
             yield
         else:
             os.environ["LAB_PROGRESS"] = "off"
             with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
                 yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
     dist.destroy_process_group()  # not after an error: it would wait for a rank that is gone
 
 
-def _told_to_end(*_) -> None:
-    print(
-        f"Rank {rank()} was told to end: another rank was lost, or the job stopped. {GO_ON}", file=sys.stderr
-    )
-    sys.exit(128 + signal.SIGTERM)
+@contextmanager
+def _ending_on_request() -> Iterator[None]:
+    """Inside the block SIGTERM ends this process with a message, even while it waits for a rank that is gone."""
+
+    def end(*_) -> None:
+        said.wait(1)
+        sys.exit(128 + signal.SIGTERM)
+
+    def watch() -> None:
+        while (received := reader.recv(1)) and received[0] != signal.SIGTERM:
+            pass
+        if received:
+            print(
+                f"Rank {number} is ended: another rank was lost, or the job stopped. {GO_ON}", file=sys.stderr
+            )
+            said.set()
+            sleep(GRACE)
+            os._exit(128 + signal.SIGTERM)
+
+    # Python's handlers run between two lines of Python, and a process that waits in C comes to none: hence the thread.
+    number, said, (reader, writer) = rank(), Event(), socket.socketpair()
+    writer.setblocking(False)
+    handler, descriptor = signal.signal(signal.SIGTERM, end), signal.set_wakeup_fd(writer.fileno())
+    Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        signal.signal(signal.SIGTERM, handler)
+        writer.close()  # which ends the thread
 
 
 @contextmanager
