@@ -1,10 +1,15 @@
 """Pictures and networks that are small enough to train in a moment."""
 
+import os
+from functools import partial
+
 import pytest
 import torch
 from helpers import CLASSES, TINY, coloured_patterns, with_statistics
 
 from labutils import build_feature_extractor
+from labutils.data import digits, solar, textures
+from labutils.data.decode_cache import decode_once
 from labutils.networks.backbones import BACKBONES
 
 # One thread: networks this small gain nothing from two, and where another program wants the cores too, two
@@ -19,6 +24,25 @@ def own_data_folder(tmp_path, monkeypatch):
     for name in ("LAB_DEVICE", "LAB_SEED"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def decoders(tmp_path_factory):
+    """The installed sets are decoded once for all tests and all processes that run them, two seconds each."""
+    kept = tmp_path_factory.getbasetemp()
+    kept = kept.parent / "decoded" if "PYTEST_XDIST_WORKER" in os.environ else kept / "decoded"
+
+    def decode(source, original, image_size):
+        path = kept / f"{source.PACKAGE}-{image_size}.safetensors"
+        return decode_once(path, {}, partial(original, image_size))
+
+    return {source: partial(decode, source, source.decode) for source in (digits, solar, textures)}
+
+
+@pytest.fixture(autouse=True)
+def decoded_already(decoders, monkeypatch):
+    for source, decode in decoders.items():
+        monkeypatch.setattr(source, "decode", decode)
 
 
 @pytest.fixture(autouse=True)
