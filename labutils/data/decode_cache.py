@@ -42,7 +42,7 @@ class Decoded:
     ``extras`` may hold ``part`` (0 training, 1 validation, 2 test: a division that the source fixes), ``strata`` (a
     property whose proportions every part shall keep) and ``together`` (the same number for pictures that must stay in one
     part), all int64 of shape (N,). ``notes`` are sentences for whoever opens it.
-    A set that is not ``complete`` is used but not kept, so that a mended file is seen next time.
+    A set that is not ``complete`` is used but not kept, so that a repaired file is seen next time.
     """
 
     images: Tensor | StreamedPictures

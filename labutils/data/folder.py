@@ -164,7 +164,9 @@ def _decode(
             first = up_to_ten([faults[index] for index in sorted(faults)])
             listed = f"{len(faults)} of {len(found.names)} pictures in {path} could not be read: {first}"
             if not skip_unreadable:
-                raise DataError(f"{listed}. Mend or remove them, or leave them out with skip_unreadable=True")
+                raise DataError(
+                    f"{listed}. Repair or remove them, or leave them out with skip_unreadable=True"
+                )
             notes.append(f"{listed}. They are left out")
         rows = torch.tensor([row for row in range(len(found.names)) if row not in faults], dtype=torch.int64)
         extras = {"rows": rows, "copies": numbered([reading.digests[row] for row in rows.tolist()])}

@@ -187,7 +187,7 @@ def _stack(pictures: list[Tensor | str]) -> Tensor | str:
 def _whole(pictures: Tensor | str) -> Tensor:
     if isinstance(pictures, str):
         raise DataError(
-            f"{pictures}. Mend or remove it, or open the folder with skip_unreadable=True, which leaves such "
+            f"{pictures}. Repair or remove it, or open the folder with skip_unreadable=True, which leaves such "
             "pictures out"
         )
     return pictures

@@ -78,8 +78,8 @@ IN_THE_SHELL = {"skip_unreadable=True": "--skip-unreadable", 'labels="labels.csv
 def for_the_shell(message: str) -> str:
     """The message with options spelled as on the command line.
 
-    >>> for_the_shell("Mend them, or leave them out with skip_unreadable=True")
-    'Mend them, or leave them out with --skip-unreadable'
+    >>> for_the_shell("Repair them, or leave them out with skip_unreadable=True")
+    'Repair them, or leave them out with --skip-unreadable'
     """
     for here, there in IN_THE_SHELL.items():
         message = message.replace(here, there)

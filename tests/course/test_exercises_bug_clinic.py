@@ -1,4 +1,4 @@
-"""The checks of notebook 11: one letter passes, each other has its own hint, and nothing that is broken counts as mended."""
+"""The checks of notebook 11: one letter passes, each other has its own hint, and nothing that is broken counts as fixed."""
 
 import re
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from torch.utils.data import Subset, random_split
 
 from labutils.course.bug_clinic import Pictures, train
 from labutils.course.exercises import bug_clinic as check
-from labutils.course.exercises import bug_clinic_mends
+from labutils.course.exercises import bug_clinic_fixes
 from labutils.course.exercises.bug_clinic_cases import CASES
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -41,7 +41,7 @@ def every_check():
     net = small_network()
     for name in check.__all__:
         one = getattr(check, name)
-        more = (net,) if name == "mend_1" else ()
+        more = (net,) if name == "fix_1" else ()
         yield name, lambda answer, one=one, more=more: one(answer, *more)
 
 
@@ -63,8 +63,8 @@ def small_network(seed: int = 0) -> nn.Sequential:
 def small_material(monkeypatch):
     monkeypatch.setattr(check, "plain_network", lambda classes: small_network())
     x, y = pool()
-    known = dict(zip(map(bug_clinic_mends._bytes, x), y.tolist(), strict=True))
-    monkeypatch.setattr(bug_clinic_mends, "_pool", lambda: known)
+    known = dict(zip(map(bug_clinic_fixes._bytes, x), y.tolist(), strict=True))
+    monkeypatch.setattr(bug_clinic_fixes, "_pool", lambda: known)
 
 
 def pool() -> tuple[torch.Tensor, torch.Tensor]:
@@ -115,7 +115,7 @@ def test_nonsense_never_passes_and_breaks_nothing(answer, printed):
         assert said.startswith("Not yet. ") and len(said) > 30, name
 
 
-# -- mended cases
+# -- fixed cases
 
 
 def moves(net: nn.Sequential, optimizer) -> set[str]:
@@ -129,7 +129,7 @@ def moves(net: nn.Sequential, optimizer) -> set[str]:
     return {name for name, stood_still in groups.items() if stood_still == {False}}
 
 
-def test_mend_1_passes_what_moves_both_groups_and_nothing_else(printed):
+def test_fix_1_passes_what_moves_both_groups_and_nothing_else(printed):
     net, other = small_network(), small_network(1)
     late = [*net.layer4.parameters(), *net.head.parameters()]
     rates = [{"params": net.layer4.parameters(), "lr": 0.0}, {"params": net.head.parameters()}]
@@ -145,18 +145,18 @@ def test_mend_1_passes_what_moves_both_groups_and_nothing_else(printed):
         "optimizer itself": late,
     }
     for hint, optimizer in offered.items():
-        check.mend_1(optimizer, net)
+        check.fix_1(optimizer, net)
         said = printed()
         assert hint in said, (hint, said)
         if isinstance(optimizer, SGD):
-            cured = moves(net, optimizer) == {"layer4", "head"}
-            assert said.startswith("Right. ") == (cured and "not those" not in hint), hint
+            fixed = moves(net, optimizer) == {"layer4", "head"}
+            assert said.startswith("Right. ") == (fixed and "not those" not in hint), hint
 
 
-def test_mend_1_wants_weights_that_ask_for_a_gradient(printed):
+def test_fix_1_wants_weights_that_ask_for_a_gradient(printed):
     net = small_network()
     net.layer4.requires_grad_(False)
-    check.mend_1(SGD(net.parameters(), lr=0.1), net)
+    check.fix_1(SGD(net.parameters(), lr=0.1), net)
     assert printed().startswith("Not yet. ") and "layer4" not in moves(net, SGD(net.parameters(), lr=0.1))
 
 
@@ -176,14 +176,14 @@ def test_mend_1_wants_weights_that_ask_for_a_gradient(printed):
         (float("nan"), 1e-2, "two rates above 0"),
     ],
 )
-def test_mend_4(layer4, head, hint, printed):
-    check.mend_4({"layer4": layer4, "head": head})
+def test_fix_4(layer4, head, hint, printed):
+    check.fix_4({"layer4": layer4, "head": head})
     assert hint in printed()
 
 
-def test_mend_4_wants_both_groups(printed):
+def test_fix_4_wants_both_groups(printed):
     for rates in ({"head": 1e-2}, {"layer4": 1e-4, "head": 1e-2, "stem": 1e-5}):
-        check.mend_4(rates)
+        check.fix_4(rates)
         assert "one for the head" in printed()
 
 
@@ -191,7 +191,7 @@ def noisy(image):
     return image - 0.5 + torch.rand(())
 
 
-def test_mend_7(printed):
+def test_fix_7(printed):
     x, y = pool()
     varied, fixed = Pictures(x, y, noisy), Pictures(x, y, lambda image: image - 0.5)
     first, second = torch.arange(100), torch.arange(100, 200)
@@ -218,29 +218,29 @@ def test_mend_7(printed):
         ),
     ]
     for hint, parts in offered:
-        check.mend_7(parts)
+        check.fix_7(parts)
         said = printed()
         assert hint in said, (hint, said)
 
 
-def test_mend_8(printed):
+def test_fix_8(printed):
     pictures_, copies = torch.randperm(200), 200 * torch.arange(4)
-    mended = tuple((half[:, None] + copies).flatten() for half in pictures_.split(100))
+    fixed = tuple((half[:, None] + copies).flatten() for half in pictures_.split(100))
     rows = torch.arange(800)
     offered = [
-        ("Right. ", mended),
-        ("Right. ", tuple(part.tolist() for part in mended)),
+        ("Right. ", fixed),
+        ("Right. ", tuple(part.tolist() for part in fixed)),
         ("on both sides", torch.randperm(800).split(400)),  # the broken one
         ("on both sides", (rows[:600], rows[600:])),  # versions divided, not pictures
         ("rows are not used", (pictures_[:100], pictures_[100:])),
-        ("stand there twice", (mended[0].repeat(2), mended[1])),
+        ("stand there twice", (fixed[0].repeat(2), fixed[1])),
         ("go from 0 to 799", (rows[:400] + 800, rows[:400])),
         ("at least 80 rows", (rows, rows[:0])),
-        ("at least 80 rows", (mended[0] + 0.5, mended[1])),  # half rows are no rows
+        ("at least 80 rows", (fixed[0] + 0.5, fixed[1])),  # half rows are no rows
         ("a pair", rows),
     ]
     for hint, parts in offered:
-        check.mend_8(parts)
+        check.fix_8(parts)
         said = printed()
         assert hint in said, (hint, said)
 
@@ -258,8 +258,8 @@ def test_mend_8(printed):
         ([0.04, 0.32, 0.32, 0.32], "add up to 1"),
     ],
 )
-def test_mend_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint, printed):
-    check.mend_9(factors)
+def test_fix_9_passes_what_gives_the_gradient_of_the_whole_batch(factors, hint, printed):
+    check.fix_9(factors)
     said = printed()
     assert hint in said
     torch.manual_seed(0)
@@ -309,7 +309,7 @@ def learned(net: nn.Sequential, weights=None, *, drift: bool = False) -> nn.Sequ
     return net
 
 
-def test_mended_network(printed):
+def test_fixed_network(printed):
     thawed, broken, partly, spoiled = (small_network() for _ in range(4))
     thawed.stem.requires_grad_(True)
     with torch.no_grad():
@@ -329,7 +329,7 @@ def test_mended_network(printed):
         ("the trained network itself", nn.Linear(2, 2)),
     ]
     for hint, answer in offered:
-        check.mended_network(answer)
+        check.fixed_network(answer)
         said = printed()
         assert hint in said, (hint, said)
 
@@ -401,13 +401,13 @@ def test_each_case_shows_a_symptom_in_the_page_and_its_cure_in_the_twin():
     page, twin = (sections(FOLDER / folder / "11_bug_clinic.ipynb") for folder in ("", "solutions"))
     assert list(page) == list(twin) == list(CASES)
     for number in CASES:
-        sick, cured = outputs(page[number]), outputs(twin[number])
-        assert re.search(r": True$", sick, re.M), number
-        assert re.search(r"^cured, .*: True$", cured, re.M), number
+        broken, fixed = outputs(page[number]), outputs(twin[number])
+        assert re.search(r": True$", broken, re.M), number
+        assert re.search(r"^fixed: .*: True$", fixed, re.M), number
         lines = last_lines(page[number])
         assert lines[0] == f"check.case_{number}(answer_{number})" and lines == last_lines(twin[number])
-        assert sick.count("Not answered yet") == cured.count("Right. ") == len(lines)
-        assert "Right. " not in sick and "Not " not in cured
+        assert broken.count("Not answered yet") == fixed.count("Right. ") == len(lines)
+        assert "Right. " not in broken and "Not " not in fixed
         texts = "\n".join(cell.source for cell in page[number] if cell.cell_type == "markdown")
         assert re.findall(r"^- \*\*(\w)\*\*: ", texts, re.M) == list(CASES[number].letters)
         assert "**Predict.**" in texts

@@ -315,7 +315,7 @@ def test_damaged_pictures_are_left_out_on_request_and_looked_for_once(damaged, h
         patch.setattr(Image, "open", None)
         assert folder(path, image_size=32, skip_unreadable=True).fingerprint == domain.fingerprint
     Image.new("RGB", (32, 32)).save(files(path)[7])
-    assert len(folder(path, image_size=32, skip_unreadable=True).images) == 48, "a mended file is seen"
+    assert len(folder(path, image_size=32, skip_unreadable=True).images) == 48, "a repaired file is seen"
 
 
 def test_a_lost_worker_is_an_error_that_says_what_to_do(two_workers, stream):

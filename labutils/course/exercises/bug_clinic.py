@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from labutils.course import small_networks
 from labutils.course.bug_clinic import plain_network
 from labutils.course.exercises.bug_clinic_cases import CASES
-from labutils.course.exercises.bug_clinic_mends import mend_1, mend_4, mend_7, mend_8, mend_9
+from labutils.course.exercises.bug_clinic_fixes import fix_1, fix_4, fix_7, fix_8, fix_9
 from labutils.course.exercises.verdict import verdict, verdict_on_code
 
 __all__ = [
@@ -27,13 +27,13 @@ __all__ = [
     "case_10",
     "case_11",
     "case_12",
-    "mend_1",
-    "mend_4",
-    "mend_7",
-    "mend_8",
-    "mend_9",
+    "fix_1",
+    "fix_4",
+    "fix_7",
+    "fix_8",
+    "fix_9",
     "two_faulty_lines",
-    "mended_network",
+    "fixed_network",
     "honest_loss",
 ]
 
@@ -111,7 +111,7 @@ def two_faulty_lines(answer: set[str]) -> None:
     )
 
 
-def mended_network(answer: nn.Sequential) -> None:
+def fixed_network(answer: nn.Sequential) -> None:
     """2: layer4 and the head have learned; all tensors before layer4 are those of the pretrained network."""
     fault = _fault_of_network(answer) if answer is not ... else None
     verdict(

@@ -142,8 +142,8 @@ CASES = {
         {
             "A": "Overfitting brings accuracy down some way, seldom to that of a guess. The same head on the same pictures is right about "
             "more than 80 % of the validation pictures when all is sound.",
-            "B": "They do come from another part, and it costs some points: a sound head is right about more than 80 % of them.",
-            "C": "They suit them well: a sound head on these very features is right about more than 80 % of the validation pictures.",
+            "B": "They do come from another part, and it costs some points: a well-trained head is right about more than 80 % of them.",
+            "C": "They suit them well: a well-trained head on these very features is right about more than 80 % of the validation pictures.",
             "E": "No: in training mode BatchNorm would mix the pictures of a batch into one another's features.",
         },
     ),

@@ -66,7 +66,7 @@ def arrange_by_table(
     if (several := several[several > 1]).size:
         named = ", ".join(files[number] for number in several.index[:10])
         raise DataError(
-            f"{several.size} files have several labels in the table: {named}. A picture has one class: mend the rows"
+            f"{several.size} files have several labels in the table: {named}. A picture has one class: correct the rows"
         )
     if repeated := int(rows["_file"].duplicated().sum()):
         notes.append(f"{repeated} rows of the table repeat another and are left out")

@@ -1,4 +1,4 @@
-"""What students hand in as mended in five cases of notebook 11; `bug_clinic` gives these checks to the page."""
+"""What students hand in as fixed in five cases of notebook 11; `bug_clinic` gives these checks to the page."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,7 +17,7 @@ PARTS = (32, 32, 32, 4)  # pictures in the parts of case 9
 SIZE = 64  # pixels
 
 
-def mend_1(answer: torch.optim.Optimizer, net: nn.Sequential) -> None:
+def fix_1(answer: torch.optim.Optimizer, net: nn.Sequential) -> None:
     """Case 1: an optimizer that steps all trainable weights of ``net``, which are those of layer4 and the head."""
     is_optimizer = isinstance(answer, torch.optim.Optimizer)
     groups = answer.param_groups if is_optimizer else []
@@ -56,7 +56,7 @@ def mend_1(answer: torch.optim.Optimizer, net: nn.Sequential) -> None:
     )
 
 
-def mend_4(answer: dict[str, float]) -> None:
+def fix_4(answer: dict[str, float]) -> None:
     """Case 4: a rate for layer4 and a higher one for the head, in ranges where both learn."""
     verdict(
         answer,
@@ -95,7 +95,7 @@ def mend_4(answer: dict[str, float]) -> None:
     )
 
 
-def mend_7(answer: Sequence[Dataset]) -> None:
+def fix_7(answer: Sequence[Dataset]) -> None:
     """Case 7: training pictures that vary, validation pictures that stand still, none in both."""
     fault = None if answer is ... else _fault_of_parts(answer)
     verdict(
@@ -162,7 +162,7 @@ def _fault_of_parts(answer: Any) -> str | None:
     return None
 
 
-def mend_8(answer: Sequence[torch.Tensor]) -> None:
+def fix_8(answer: Sequence[torch.Tensor]) -> None:
     """Case 8: training and validation rows without a common picture; row i shows picture i % 200."""
     fault = None if answer is ... else _fault_of_rows(answer)
     verdict(
@@ -196,7 +196,7 @@ def _fault_of_rows(answer: Any) -> str | None:
     return None
 
 
-def mend_9(answer: Sequence[float]) -> None:
+def fix_9(answer: Sequence[float]) -> None:
     """Case 9: the factor for the mean loss of each part is its share of the batch."""
     total = sum(PARTS)
 
