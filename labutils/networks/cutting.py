@@ -1,6 +1,7 @@
 """One rule cuts every classifier into the same six groups: stem, layer1 to layer4, head."""
 
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -207,10 +208,19 @@ def _groups(
     coarse = trace(network, follow(whole=lambda module: len(groups_of[module]) < 2))
     steps = {node.meta.get("address"): node for node in coarse.nodes}
     borders = [next(node for node in coarse.nodes if node.op == "placeholder")]
-    borders += [steps[next(m for m in _prefixes(end.meta["address"]) if m in steps)] for end in ends]
+    borders += [
+        _unpacked(steps[next(m for m in _prefixes(end.meta["address"]) if m in steps)]) for end in ends
+    ]
     borders += coarse.output_node().all_input_nodes
     parts = [_part(network, coarse, start, end) for start, end in pairwise(borders)]
     return dict(zip(NAMES, parts, strict=True))
+
+
+def _unpacked(node: fx.Node) -> fx.Node:
+    """The step, or what is taken out of it where it gives a tuple of which nothing else is used."""
+    users = list(node.users)
+    only = users[0] if len(users) == 1 and users[0].target is operator.getitem else None
+    return only if only and isinstance(only.args[1], int) else node
 
 
 def _require_weights_of_their_own(groups: dict[str, nn.Module]) -> None:
