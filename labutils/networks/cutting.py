@@ -65,7 +65,7 @@ def cut(
     pictures = torch.rand(2, 3, height, width, generator=generator).to(weight)
     try:
         with inference(network):
-            follow = partial(FixedSizeTracer, (height, width)) if fixed else Tracer
+            follow = partial(FixedSizeTracer, pictures) if fixed else Tracer
             graph = trace(network, follow())
             groups = _groups(network, graph, _ends(network, graph, pictures), follow)
             _require_weights_of_their_own(groups)

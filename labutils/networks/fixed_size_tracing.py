@@ -44,15 +44,15 @@ class FixedSizeTracer(Tracer):
 
     Parameters
     ----------
-    size : tuple of int
-        Height and width of the pictures.
+    pictures : Tensor of shape (2, 3, H, W)
+        Of the size, type and device that the network is traced for.
     whole :
         See `Tracer`.
     """
 
-    def __init__(self, size: tuple[int, int], whole: Callable[[Address], bool] = lambda address: False):
+    def __init__(self, pictures: torch.Tensor, whole: Callable[[Address], bool] = lambda address: False):
         super().__init__(whole)
-        self.pictures = tuple(torch.rand(count, 3, *size) for count in COUNTS)
+        self.pictures = tuple(pictures[:count] for count in COUNTS)
         self.count = None
 
     def proxy(self, node: fx.Node) -> KnownProxy:
@@ -67,11 +67,9 @@ class FixedSizeTracer(Tracer):
             raise ValueError(
                 f"a size is {of_counts[0]} for {COUNTS[0]} pictures and {of_counts[1]} for {COUNTS[1]}"
             )
-        return (
-            self.count
-            if times == 1
-            else self._step("call_function", operator.mul, (self.count, times), {}, None)
-        )
+        if times == 1:
+            return self.count
+        return self._step("call_function", operator.mul, (self.count, times), {}, None)
 
     def _step(self, kind, target, args, kwargs, address, *rest, **options):
         proxy = super()._step(kind, target, args, kwargs, address, *rest, **options)
@@ -87,10 +85,9 @@ class FixedSizeTracer(Tracer):
     def _value(self, i: int, kind: str, target, args, kwargs):
         if kind == "placeholder":
             return self.pictures[i]
-        known = fx.node.map_aggregate(
+        args, kwargs = fx.node.map_aggregate(
             (args, kwargs), lambda each: each.values[i] if isinstance(each, fx.Proxy) else each
         )
-        (args, kwargs) = known
         with _not_recorded():
             if kind == "get_attr":
                 return operator.attrgetter(target)(self.root)

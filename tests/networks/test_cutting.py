@@ -341,3 +341,10 @@ def test_a_network_that_can_be_followed_for_one_size_only_is_given_pictures_of_t
     model = backbones.load_backbone("tiny", pretrained=False)
     assert model.image_size == 64
     assert model.normalise(torch.rand(2, 3, 48, 48)).shape[-2:] == (64, 64)
+
+
+def test_cutting_for_one_size_moves_no_generator_and_asks_the_weights_for_their_type():
+    network = small_mvit().double()
+    before = torch.get_rng_state()
+    cut(network, 64, fixed=True)
+    assert torch.equal(before, torch.get_rng_state())
