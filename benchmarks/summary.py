@@ -23,15 +23,12 @@ def in_words(table: pd.DataFrame) -> str:
         f"{100 * mean:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
         for mean, low, high in zip(means["mean"], means.low, means.high, strict=True)
     ]
+    shown = means.pivot(index=["domain", "labels"], columns="strategy", values="shown")
     winners = strategy_map(table).set_index(["domain", "labels"])
-    rows = []
-    for domain in table.domain.unique():
-        for labels in sorted(table[table.domain == domain].labels.unique()):
-            here = means[(means.domain == domain) & (means.labels == labels)].set_index("strategy").shown
-            won = winners.loc[domain, labels]
-            row = {"pictures": domain, "labels": f"{labels:,d}", **here[table.strategy.unique()]}
-            rows.append(row | {"clearly ahead of all others": won.winner if won.clear else "none"})
-    return pd.DataFrame(rows).to_markdown(index=False)
+    shown = shown.loc[winners.index, table.strategy.unique()]
+    shown["clearly ahead of all others"] = winners.winner.where(winners.clear, "none")
+    shown = shown.rename_axis(columns=None).reset_index().rename(columns={"domain": "pictures"})
+    return shown.assign(labels=shown.labels.map("{:,d}".format)).to_markdown(index=False)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from labutils.course import small_networks
 from labutils.course.bug_clinic import plain_network
 from labutils.course.exercises.bug_clinic_cases import CASES
 from labutils.course.exercises.bug_clinic_fixes import fix_1, fix_4, fix_7, fix_8, fix_9
-from labutils.course.exercises.verdict import verdict, verdict_on_code
+from labutils.course.exercises.verdict import verdict, verdict_on_code, verdict_on_fault
 
 __all__ = [
     "case_1",
@@ -113,13 +113,10 @@ def two_faulty_lines(answer: set[str]) -> None:
 
 def fixed_network(answer: nn.Sequential) -> None:
     """2: layer4 and the head have learned; all tensors before layer4 are those of the pretrained network."""
-    fault = _fault_of_network(answer) if answer is not ... else None
-    verdict(
+    verdict_on_fault(
         answer,
-        lambda _: fault is None,
+        _fault_of_network,
         "What was to learn has learned, and what was to stand still stood still, statistics included.",
-        [(lambda _: True, fault)],
-        "",
     )
 
 

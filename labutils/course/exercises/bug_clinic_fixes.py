@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset, Subset
 
 from labutils.course.bug_clinic import Pictures, pictures
-from labutils.course.exercises.verdict import verdict
+from labutils.course.exercises.verdict import verdict, verdict_on_fault
 from labutils.data import load
 
 COPIES, ORIGINALS = 800, 200  # rows of case 8
@@ -97,13 +97,10 @@ def fix_4(answer: dict[str, float]) -> None:
 
 def fix_7(answer: Sequence[Dataset]) -> None:
     """Case 7: training pictures that vary, validation pictures that stand still, none in both."""
-    fault = None if answer is ... else _fault_of_parts(answer)
-    verdict(
+    verdict_on_fault(
         answer,
-        lambda _: fault is None,
+        _fault_of_parts,
         "Variety for the training, a fixed yardstick for the validation, and no picture on both sides.",
-        [(lambda _: True, fault)],
-        "",
     )
 
 
@@ -164,14 +161,7 @@ def _fault_of_parts(answer: Any) -> str | None:
 
 def fix_8(answer: Sequence[torch.Tensor]) -> None:
     """Case 8: training and validation rows without a common picture; row i shows picture i % 200."""
-    fault = None if answer is ... else _fault_of_rows(answer)
-    verdict(
-        answer,
-        lambda _: fault is None,
-        "All four versions of a picture are on one side.",
-        [(lambda _: True, fault)],
-        "",
-    )
+    verdict_on_fault(answer, _fault_of_rows, "All four versions of a picture are on one side.")
 
 
 def _fault_of_rows(answer: Any) -> str | None:

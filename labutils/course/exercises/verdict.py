@@ -65,6 +65,22 @@ def verdict(
     _say(_judged(answer, right, praise, misconceptions, otherwise))
 
 
+def verdict_on_fault(answer: Any, fault: Callable[[Any], str | None], praise: str) -> None:
+    """Print what an answer is worth that can be wrong in several ways, or hand it to the block of `recorded` around the call.
+
+    Parameters
+    ----------
+    answer : object
+        ``...`` stands for "not answered yet".
+    fault : callable
+        Gives the hint for what is wrong with the answer, or None when all is right.
+    praise : str
+        Printed after "Right."; says why it is right.
+    """
+    hint = None if answer is ... or answer is None else fault(answer)
+    _say(_judged(answer, lambda _: hint is None, praise, (), hint or ""))
+
+
 def _judged(
     answer: Any,
     right: Callable[[Any], bool] | float | str,
