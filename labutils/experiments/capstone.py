@@ -52,7 +52,13 @@ class Recipe:
         return f"{self.strategy.name}, {self.image_size} px"
 
 
-RECIPES = (Recipe(TEXTBOOK, 128), Recipe(FASTER, 128), Recipe(HEAD_ALONE, 192), Recipe(FASTER, 192))
+RECIPES = (
+    Recipe(TEXTBOOK, 128),
+    Recipe(FASTER, 128),
+    Recipe(HEAD_ALONE, 192),
+    Recipe(FASTER, 192),
+    Recipe(FASTER, 300),  # as the cells were photographed
+)
 
 
 def settings_for(augmentation: Sequence[str], epochs: int = EPOCHS) -> Settings:

@@ -12,7 +12,7 @@ SETTINGS = Settings(
 )
 
 
-def last_groups(count: int, base_lr: float = FULL.base_lr, lr_decay: float = FULL.lr_decay) -> Strategy:
+def last_groups(count: int, base_lr: float = FULL.base_lr, lr_decay: float = 3.0) -> Strategy:
     """Train the last ``count`` groups: the head alone, or the head first and then all of them at a tenth of the rate."""
     if count == 1:
         return replace(FEATURES, base_lr=base_lr)
