@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import torch
 
@@ -59,12 +60,14 @@ SETS = {
         {"size": 128},
     ),
 }
+# What the libraries raise for files that are missing, incomplete or cut off.
+UNREADABLE = (RuntimeError, OSError, ValueError, EOFError, BadZipFile)
 _PART = {"train": 0, "trainval": 0, "val": 1, "test": 2}
 
 
 def at_hand() -> tuple[str, ...]:
-    """Names of the public sets whose files are here, so that opening them needs no network."""
-    return tuple(name for name in SETS if _place(name).is_dir() and any(_place(name).iterdir()))
+    """Names of the public sets whose files are here and whole, so that opening them needs no network."""
+    return tuple(name for name in SETS if _place(name).is_dir() and _is_whole(name))
 
 
 def package(name: str) -> str:
@@ -117,26 +120,36 @@ def _place(name: str) -> Path:
     return data_folder() / "public" / SETS[name].folder
 
 
-def _datasets(name: str) -> dict[str, Any]:
-    """Open the set from disk; download it only when it is not there."""
+def _open(name: str, download: bool) -> dict[str, Any]:
     public, place = SETS[name], _place(name)
     dataset_class = getattr(import_module(public.library), public.class_name)
     # torchvision's classes add their folder to the root themselves, medmnist's wants it to exist.
     root = place.parent if public.library == "torchvision.datasets" else place
     root.mkdir(parents=True, exist_ok=True)
+    how = {"root": root, "download": download, **public.options}
+    if not public.splits:
+        return {"train": dataset_class(**how)}
+    return {split: dataset_class(split=split, **how) for split in public.splits}
 
-    def opened(**how: Any) -> dict[str, Any]:
-        how |= public.options
-        if not public.splits:
-            return {"train": dataset_class(root=root, **how)}
-        return {split: dataset_class(root=root, split=split, **how) for split in public.splits}
 
+def _is_whole(name: str) -> bool:
+    """A download may have been interrupted: the library itself says whether it can read what is there."""
     try:
-        return opened(download=False)
-    except (RuntimeError, OSError):
-        print(f"{name} is not in {place}: downloading it now", flush=True)
+        _open(name, download=False)
+    except (*UNREADABLE, ImportError):
+        return False
+    return True
+
+
+def _datasets(name: str) -> dict[str, Any]:
+    """Open the set from disk; download it only when it is not there."""
+    public, place = SETS[name], _place(name)
     try:
-        return opened(download=True)
+        return _open(name, download=False)
+    except UNREADABLE:
+        print(f"{name} is not in {place}, or not whole: downloading it now", flush=True)
+    try:
+        return _open(name, download=True)
     except (
         Exception
     ) as error:  # sockets, archives and checksums fail in many ways, and the remedy is the same

@@ -401,6 +401,15 @@ def test_chest_x_rays_keep_their_classes_and_parts(few_x_rays, capsys):
     assert torch.equal(domain.images[:, 0, 0, 0], (100 + 100 * domain.labels).to(torch.uint8))
 
 
+def test_a_set_that_was_downloaded_in_part_is_not_at_hand(few_x_rays, data_folder):
+    file = few_x_rays / "pneumoniamnist_128.npz"
+    file.write_bytes(file.read_bytes()[:-100])
+    flowers = data_folder / "public" / "flowers-102" / "jpg"
+    flowers.mkdir(parents=True)
+    (flowers / "image_00001.jpg").write_bytes(b"")
+    assert domains.at_hand() == ()
+
+
 def test_a_set_whose_library_is_missing_says_what_to_install(monkeypatch, data_folder):
     def missing(name):
         raise PackageNotFoundError(name)
