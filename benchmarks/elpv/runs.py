@@ -12,28 +12,29 @@ from benchmarks.elpv.views import ViewTables
 from labutils import Settings, build_feature_extractor, load
 from labutils.runtime.files import data_folder, read_json, write_json
 
-IMAGE_SIZE, CUT = 224, "layer3"
+BACKBONES = ("efficientnet_lite0", "efficientnet_lite2")  # whose weights come with pip
+IMAGE_SIZE, CUT = 300, "layer3"  # the size of the published pictures
 SETTINGS = Settings(device="cpu")  # float32: bfloat16 is slower on CPUs without instructions for it
 SPLITS = range(5)
 
 
-def finish(recipe: Recipe, split: int, part: str) -> None:
+def finish(backbone: str, recipe: Recipe, split: int, part: str) -> None:
     """Do a run and keep its scores, unless that was done before."""
-    opened().scores(recipe, split, part)
+    opened(backbone).scores(recipe, split, part)
 
 
-def fill(view: int) -> None:
+def fill(backbone: str, view: int) -> None:
     """Run the frozen groups over all cells in this view and keep what they gave."""
-    opened().tables.fill(view)
+    opened(backbone).tables.fill(view)
 
 
 class Benchmark:
-    """Cells, stored views and finished runs."""
+    """Cells, stored views and finished runs of one network."""
 
-    def __init__(self):
-        self.cells, self.folder = read_cells(), data_folder() / "elpv"
-        domain = load("solar", IMAGE_SIZE)
-        self.tables = ViewTables(build_feature_extractor(num_classes=2), domain, CUT, SETTINGS, self.folder)
+    def __init__(self, backbone: str):
+        self.backbone, self.cells, self.folder = backbone, read_cells(), data_folder() / "elpv"
+        model = build_feature_extractor(backbone, num_classes=2)
+        self.tables = ViewTables(model, load("solar", IMAGE_SIZE), CUT, SETTINGS, self.folder)
 
     def scores(self, recipe: Recipe, split: int, part: str) -> tuple[np.ndarray, np.ndarray]:
         """Ids of the held-out cells, and for each the probability of a defect, from a run that is done only once.
@@ -44,10 +45,10 @@ class Benchmark:
         held_out = validation
         if part == "test":
             train, held_out = np.union1d(train, validation), test
-        file = self.folder / "runs" / f"{part}-{split}-{self.tables.cut}-{recipe.digest}.json"
+        file = self.folder / "runs" / self.tables.key / f"{part}-{split}-{recipe.digest}.json"
         kept = read_json(file)
         if kept is None:
-            model = build_feature_extractor(num_classes=2, dropout=recipe.dropout, seed=split)
+            model = build_feature_extractor(self.backbone, num_classes=2, dropout=recipe.dropout, seed=split)
             settings, checkpoint = replace(SETTINGS, seed=split), file.with_suffix(".pt")
             found = train_and_score(
                 model, recipe, self.tables, self.cells, train, held_out, settings, checkpoint
@@ -58,24 +59,38 @@ class Benchmark:
         return held_out, np.array(kept["scores"])
 
     def validated(self, recipe: Recipe) -> dict:
-        return {"recipe": recipe.name, **measures(self.cells, *self.scores(recipe, 0, "validation"))[0]}
+        return {"network": self.backbone, "recipe": recipe.name} | measures(
+            self.cells, *self.scores(recipe, 0, "validation")
+        )[0]
 
-    def tested(self, recipe: Recipe, split: int) -> list[dict]:
-        rows = measures(self.cells, *self.scores(recipe, split, "test"))
-        return [{"recipe": recipe.name, "split": split, **row} for row in rows]
 
-    def predictions(self, recipe: Recipe) -> pd.DataFrame:
-        """A row for each split and test cell: what the expert said, and what the network."""
-        tables = []
-        for split in SPLITS:
-            test, scores = self.scores(recipe, split, "test")
-            columns = {"split": split, "cell": self.cells.names[test], "kind": self.cells.kinds[test]}
-            columns |= {"expert": self.cells.probabilities[test], "network": scores}
-            tables.append(pd.DataFrame(columns))
-        return pd.concat(tables)
+def tested(chosen: dict[str, Recipe], split: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of the test cells of a split, and the probability of a defect: the mean over the networks, each with its recipe."""
+    found = [opened(backbone).scores(recipe, split, "test") for backbone, recipe in chosen.items()]
+    return found[0][0], np.mean([scores for _, scores in found], axis=0)
+
+
+def outcomes(chosen: dict[str, Recipe]) -> list[dict]:
+    """A row for each split and kind of cell; see `protocol.measures`."""
+    what = {"network": " and ".join(chosen), "recipe": " and ".join({r.name: 0 for r in chosen.values()})}
+    cells = opened(next(iter(chosen))).cells
+    return [
+        {**what, "split": split, **row} for split in SPLITS for row in measures(cells, *tested(chosen, split))
+    ]
+
+
+def predictions(chosen: dict[str, Recipe]) -> pd.DataFrame:
+    """A row for each split and test cell: what the expert said, and what the networks did."""
+    cells, tables = opened(next(iter(chosen))).cells, []
+    for split in SPLITS:
+        test, scores = tested(chosen, split)
+        columns = {"split": split, "cell": cells.names[test], "kind": cells.kinds[test]}
+        columns |= {"expert": cells.probabilities[test], "network": scores}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables)
 
 
 @cache
-def opened() -> Benchmark:
+def opened(backbone: str) -> Benchmark:
     """The benchmark of this process: pictures and network are read once for all its runs."""
-    return Benchmark()
+    return Benchmark(backbone)

@@ -37,14 +37,20 @@ class ViewTables:
     settings : Settings
         For precision and memory order.
     folder : Path
+
+    Attributes
+    ----------
+    key : str
+        Differs when anything differs that can change the activations.
     """
 
     def __init__(self, model: LayerGroups, domain: Domain, cut: str, settings: Settings, folder: Path):
         self.cut, place = cut, model.names.index(cut)
         self._prefix, self._rest, self._normalise = model[:place], model[place:-1], model.normalise
         self._domain, self._settings = domain, settings
-        key = f"{cut}-{domain.image_size}-{settings.precision}-{domain.fingerprint}-{weights_digest(model[:-1])[:12]}"
-        self._stem = folder / key
+        weights = weights_digest(model[:-1])[:12]
+        self.key = f"{cut}-{domain.image_size}-{settings.precision}-{domain.fingerprint}-{weights}"
+        self._stem = folder / self.key
         self._maps = None
 
     def _files(self, view: int) -> tuple[Path, Path]:
