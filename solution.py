@@ -1,6 +1,6 @@
 """The whole lab without a notebook: every part on real pictures, tables and figures into ``outputs/``.
 
-python solution.py            all parts, three seeds
+python solution.py            the six core parts, three seeds
 python solution.py --quick    a first look in under three minutes on two cores
 
 Several GPUs or machines: docs/scaling.md.
@@ -13,7 +13,13 @@ from pathlib import Path
 from labutils.headless.parts import CORE, OWN, PARTS
 from labutils.headless.plan import Plan
 from labutils.headless.report import write_report
-from labutils.headless.shared_options import add_network_options, add_picture_options, ended
+from labutils.headless.shared_options import (
+    add_fit_option,
+    add_network_options,
+    add_picture_options,
+    ended,
+    on_device,
+)
 from labutils.runtime.distributed import process_group
 
 
@@ -27,13 +33,14 @@ def main() -> int:
     )
     parser.add_argument("--data", metavar="DIR", help="your own pictures, instead of --domain")
     add_picture_options(parser)
+    add_fit_option(parser)
     add_network_options(parser)
     parser.add_argument("--seeds", type=int, help="how many seeds; 3, or 1 with --quick")
     parser.add_argument(
         "--parts", nargs="+", choices=list(PARTS), metavar="PART", help=f"which of {', '.join(PARTS)}"
     )
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--workers", type=int, help="processes; one for each core if not given")
+    who.add_argument("--workers", type=int, help="processes; default one per core up to 4, and 1 on a GPU")
     who.add_argument(
         "--scheduler",
         dest="workers",
@@ -46,7 +53,7 @@ def main() -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    with process_group():
+    with on_device(arguments.device), process_group():
         plan = Plan.from_arguments(arguments)
         write_report(plan, arguments.parts or (CORE if arguments.data is None else OWN))
 

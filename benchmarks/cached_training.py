@@ -38,7 +38,7 @@ def main() -> None:
         "--seconds", type=float, default=8.0, help="least time at each depth: more turns if fast"
     )
     parser.add_argument(
-        "--depths", type=int, nargs="+", default=list(range(9)), help="how many groups are frozen"
+        "--depths", type=int, nargs="+", default=list(range(6)), help="how many groups are frozen"
     )
     parser.add_argument("--threads", type=int, default=1, help="computing threads")
     parser.add_argument("--quick", action="store_true", help="96 pictures of 64 px, 3 rounds, half a second")

@@ -71,7 +71,8 @@ def main() -> None:
 
 def measured(domain: str, seed: int, arguments) -> dict:
     """Test accuracies of all contenders with the same labelled pictures, and the seconds of `finetune`."""
-    importlib.import_module("labutils.experiments.finetune").perf_counter = process_time
+    for module in ("labutils.experiments.finetune", "labutils.experiments.linear_head"):
+        importlib.import_module(module).perf_counter = process_time
     few = lab.load(domain, IMAGE_SIZE).labelled(LABELS[domain], seed)
     started = perf_counter()
     result = lab.finetune(few, MINUTES, BACKBONE, seed)

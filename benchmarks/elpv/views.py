@@ -9,7 +9,8 @@ from labutils.data import Domain
 from labutils.networks.groups import LayerGroups, inference
 from labutils.runtime.files import atomic_write
 from labutils.runtime.progress import progress_bar
-from labutils.training.activation_cache import autocast, pictures_per_pass, weights_digest
+from labutils.runtime.tensors import digest
+from labutils.training.activation_cache import autocast, pictures_per_pass
 from labutils.training.settings import Settings
 
 VIEWS = 4  # quarter turns are left out: every picture shows its cell with the busbars upright
@@ -48,7 +49,7 @@ class ViewTables:
         self.cut, place = cut, model.names.index(cut)
         self._prefix, self._rest, self._normalise = model[:place], model[place:-1], model.normalise
         self._domain, self._settings = domain, settings
-        weights = weights_digest(model[:-1])[:12]
+        weights = digest(model[:-1].state_dict())
         self.key = f"{cut}-{domain.image_size}-{settings.precision}-{domain.fingerprint}-{weights}"
         self._stem = folder / self.key
         self._maps = None

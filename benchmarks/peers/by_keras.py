@@ -50,7 +50,7 @@ def head(bench: Bench):
 
 
 def mixed(bench: Bench):
-    (model, (frozen, tuned, _)), _ = _model(bench, 7), bench.loaders
+    (model, (frozen, tuned, _)), _ = _model(bench, 4), bench.loaders
     with bench.clock():
         frozen.trainable = tuned.trainable = False
         _fit(model, bench, EPOCHS["frozen"], HEAD_RATE)

@@ -52,7 +52,7 @@ def mixed(bench: Bench):
 
 
 def full(bench: Bench):
-    return _train(bench, [(9, EPOCHS["full"], bench.job.rate)])
+    return _train(bench, [(6, EPOCHS["full"], bench.job.rate)])
 
 
 def range_head(bench: Bench):

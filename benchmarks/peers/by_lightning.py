@@ -68,12 +68,12 @@ def _train(bench: Bench, frozen: int, epochs: int, *callbacks, only_head: bool =
 
 
 def head(bench: Bench):
-    return _train(bench, 8, EPOCHS["head"])
+    return _train(bench, 5, EPOCHS["head"])
 
 
 def mixed(bench: Bench):
     unfreeze = BackboneFinetuning(unfreeze_backbone_at_epoch=EPOCHS["frozen"])
-    return _train(bench, 7, EPOCHS["frozen"] + EPOCHS["tuned"], unfreeze, only_head=True)
+    return _train(bench, 4, EPOCHS["frozen"] + EPOCHS["tuned"], unfreeze, only_head=True)
 
 
 def full(bench: Bench):
@@ -97,7 +97,7 @@ def _range_test(bench: Bench, frozen: int) -> list[float]:
 
 
 def range_head(bench: Bench):
-    return _range_test(bench, 8)
+    return _range_test(bench, 5)
 
 
 def range_full(bench: Bench):

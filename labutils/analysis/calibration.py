@@ -36,7 +36,7 @@ def reliability(logits: Tensor, labels: Tensor, bins: int = 10) -> pd.DataFrame:
     """
     if not len(labels) or len(labels) != len(logits):
         raise ValueError(
-            f"{len(logits)} rows of logits and {len(labels)} labels: as many are needed, at least one"
+            f"{len(logits)} rows of logits and {len(labels)} labels: one label per row is needed, and at least one row"
         )
     confidence, answers = logits.double().softmax(1).max(1)
     table = pd.DataFrame({"confidence": confidence.numpy(), "accuracy": (answers == labels).double().numpy()})

@@ -1,4 +1,4 @@
-"""What the groups of a network hold: their features, how alike two sets of them are, and how far from ImageNet's."""
+"""Features of each group, averaged over the picture."""
 
 from collections.abc import Iterator
 
@@ -33,8 +33,19 @@ def group_features(model: LayerGroups, images: Tensor) -> dict[str, Tensor]:
         for x in batches(model, images):
             for name in parts:
                 x = getattr(model, name)(x)
-                parts[name].append((x.mean((2, 3)) if x.ndim == 4 else x).float().cpu())
+                parts[name].append(_pooled(x).float().cpu())
     return {name: torch.cat(seen) for name, seen in parts.items()}
+
+
+def as_maps(x: Tensor) -> Tensor:
+    """Maps as (N, C, S, S), also where the network has its channels last, as Swin does."""
+    last = x.ndim == 4 and x.shape[1] == x.shape[2] != x.shape[3]
+    return x.movedim(-1, 1) if last else x
+
+
+def _pooled(x: Tensor) -> Tensor:
+    """The mean over the places of a map, or over the tokens of a sequence (N, T, C)."""
+    return as_maps(x).mean((2, 3)) if x.ndim == 4 else x.mean(1) if x.ndim == 3 else x
 
 
 def batches(model: LayerGroups, images: Tensor) -> Iterator[Tensor]:

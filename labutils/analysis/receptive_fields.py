@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labutils.analysis.features import batches
+from labutils.analysis.features import as_maps, batches
 from labutils.data.decoding import to_tensor
 from labutils.networks.groups import BatchNorm, LayerGroups, inference
 
@@ -137,7 +137,7 @@ def strongest_crops(
     values, places = [], []
     with inference(prefix):
         for x in batches(model, images):
-            y = prefix(x)
+            y = as_maps(prefix(x))
             width = y.shape[-1] if y.ndim == 4 else 1
             if not 0 <= min(channels) <= max(channels) < y.shape[1]:
                 raise ValueError(f"{group} has channels 0 to {y.shape[1] - 1}, not all of {channels}")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from labutils.analysis.features import batches
+from labutils.analysis.features import as_maps, batches
 from labutils.networks.groups import LayerGroups, inference
 
 COARSEST = 4  # cells to a side that a map should have at least
@@ -39,6 +39,8 @@ def class_map(
         A group without a map, or unknown.
     """
     sizes = _map_sizes(model, images.shape[-1])
+    if not sizes:
+        raise ValueError(f"No group of {model.backbone} gives a map")
     if group is None:
         fine = [name for name, side in sizes.items() if side >= COARSEST]
         group = fine[-1] if fine else next(iter(sizes))
@@ -54,9 +56,9 @@ def class_map(
                 logits = model[cut:](features * 1)  # a copy: some layers work in place
                 asked = logits.argmax(1) if wanted is None else wanted[done : done + len(x)].to(x.device)
                 score = logits.gather(1, asked[:, None]).sum()
-            slopes = torch.autograd.grad(score, features)[0]
+            slopes, values = as_maps(torch.autograd.grad(score, features)[0]), as_maps(features.detach())
         weights = slopes.mean((2, 3), keepdim=True)
-        coarse = (weights * features.detach()).sum(1, keepdim=True).relu()
+        coarse = (weights * values).sum(1, keepdim=True).relu()
         full = F.interpolate(coarse, images.shape[-2:], mode="bilinear", align_corners=False)
         maps.append(full.squeeze(1).float().cpu())
         done += len(x)
@@ -89,11 +91,11 @@ def hide(images: Tensor, maps: Tensor, share: float = 0.1) -> Tensor:
 
 def _map_sizes(model: LayerGroups, image_size: int) -> dict[str, int]:
     """Groups before the head that give maps, with the cells to a side."""
-    first = next(model.parameters())
+    first, image_size = next(model.parameters()), model.image_size or image_size
     x, sizes = torch.zeros(1, 3, image_size, image_size, device=first.device), {}
     with inference(model):
         for name in model.names[:-1]:
             x = getattr(model, name)(x)
             if x.ndim == 4:
-                sizes[name] = x.shape[-1]
+                sizes[name] = as_maps(x).shape[-1]
     return sizes

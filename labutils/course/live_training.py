@@ -53,10 +53,6 @@ class LiveTraining:
         """Wait for the end of the run."""
         self._thread.join(seconds)
 
-    @property
-    def running(self) -> bool:
-        return self.state == "running"
-
     def _work(self) -> None:
         if self._before is not None:
             self._before.join()  # both would write to the same cache

@@ -2,7 +2,7 @@
 
 >>> import labutils as lab
 >>> lab.load("solar")  # doctest: +SKIP
-Domain('solar': 2624 grey pictures of 128 px, 2 classes, 1574 train / 394 validation / 656 test)
+Domain('solar': 2624 grey pictures of 128 px, 2 classes, 1575 train / 393 validation / 656 test)
 """
 
 from difflib import get_close_matches

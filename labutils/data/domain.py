@@ -154,7 +154,7 @@ class Domain:
     def _share_of_the_largest(self) -> str:
         tested = self.counts()[:, 2]
         largest, share = self.classes[int(tested.argmax())], float(tested.max() / tested.sum())
-        return f"Largest class in the test: {largest}, {share:.1%}, which is what always predicting it would score"
+        return f"Largest class in the test split: {largest}, {share:.1%}, which is what always predicting it would score"
 
     @property
     def only_test(self) -> bool:
@@ -191,7 +191,7 @@ class Domain:
             return self
         if len(set(classes)) < len(classes):
             raise DataError(
-                f"Class names must differ, but {_first_twice(classes)!r} stands twice in {list(classes)}"
+                f"Class names must differ, but {_first_twice(classes)!r} appears twice in {list(classes)}"
             )
         there = self.labels.unique().tolist()
         unknown = [self.classes[label] for label in there if self.classes[label] not in classes]

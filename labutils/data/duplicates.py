@@ -91,7 +91,7 @@ def note_copies(
             shown.append(" and ".join(names[i].replace(os.sep, "/") for i in (members[0], first)))
         more = f" and {len(twins) - MOST_NAMED} more" if len(twins) > MOST_NAMED else ""
         notes.append(
-            f"{len(twins)} pictures stand in two classes, which no network can answer: {'; '.join(shown)}{more}"
+            f"{len(twins)} pictures appear in two classes, so no network can get them right: {'; '.join(shown)}{more}"
         )
     return notes
 

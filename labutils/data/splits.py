@@ -102,7 +102,7 @@ def check_splits(
     ids, times = torch.cat(tuple(splits.values())).unique(return_counts=True)
     if (times > 1).any():
         raise DataError(
-            f"{name}: sample {int(ids[times > 1][0])} stands more than once in the splits: "
+            f"{name}: sample {int(ids[times > 1][0])} appears more than once in the splits: "
             "train, validation and test must be disjoint, or the test would measure memory"
         )
 

@@ -42,7 +42,7 @@ def augmentation_for(domain: str | Domain) -> tuple[str, ...]:
 
 
 class RateTrial(Run):
-    """A run that tries a rate. It does not look at the test split, and a rate too high for it is an answer, not an error."""
+    """A run that tries a rate: one too high for it is an answer, not an error."""
 
     def execute(self, on_epoch=None) -> dict:
         try:
@@ -118,7 +118,7 @@ def tuned(
                 f"{run.strategy.name}: training diverges at each of the rates tried, {min(factors):g} to {max(factors):g} times "
                 f"base_lr={run.strategy.base_lr}. Give the strategy a lower base_lr."
             )
-    # The lowest of several.
+    # idxmax takes the first, so the lowest rate wins a tie.
     return [at_rate(run.strategy, means[number].idxmax()) for number, run in enumerate(runs)], table
 
 

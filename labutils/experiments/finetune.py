@@ -166,10 +166,13 @@ class _Choice:
         if last_linear(model) is not None:
             half = self.left() / 2  # the rest for what may come after
             found = fit_linear_head(model, self.domain, self.settings, augmentations, self.cache, half)
-            self.settings = replace(self.settings, augmentation=found.augmentation)
+            # With too many pictures for views of them nothing is chosen: what was asked for stays.
+            taken = augmentations[0] if len(augmentations) == 1 else found.augmentation
+            self.settings = replace(self.settings, augmentation=taken)
             note = f"C = {found.strength:.2g}, augmentation: {', '.join(found.augmentation) or 'none'}"
         else:
-            self.settings = replace(self.settings, augmentation=augmentations[-1])
+            # Nothing is chosen here: what is known to suit the pictures, or what was asked for.
+            self.settings = replace(self.settings, augmentation=augmentations[min(1, len(augmentations) - 1)])
             fit(model, self.domain, replace(self.settings, base_lr=FEATURES.base_lr), cache=self.cache)
             note = "the head does not end in one linear layer: trained by gradients"
         if self.settings.class_weights:

@@ -1,6 +1,6 @@
 """Learning a new task without losing the old ones."""
 
-from labutils.forgetting.comparison import at_equal_accuracy, keeps_more, method_means, pareto
+from labutils.forgetting.comparison import at_equal_accuracy, method_means, pareto
 from labutils.forgetting.distillation import LearningWithoutForgetting
 from labutils.forgetting.fisher import diagonal_fisher
 from labutils.forgetting.interpolation import weight_path

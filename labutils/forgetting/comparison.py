@@ -52,14 +52,3 @@ def at_equal_accuracy(table: pd.DataFrame, least: float) -> pd.DataFrame:
     best = enough.drop_duplicates("method")
     missing = means[~means["method"].isin(best["method"])][["method"]].drop_duplicates()
     return pd.concat([best, missing], ignore_index=True)
-
-
-def keeps_more(
-    table: pd.DataFrame, method: str, strength: float, than: str, than_strength: float, column: str
-):
-    """Difference between two methods in one column, a number for each seed: the same seed, the same pictures."""
-    one, other = (
-        table[(table["method"] == name) & (table["strength"] == s)].set_index("seed")[column]
-        for name, s in ((method, strength), (than, than_strength))
-    )
-    return one - other

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from labutils.data import Domain
 from labutils.runtime.distributed import world_size
 from labutils.runtime.seeds import default_seed, derived_seed
+from labutils.runtime.tensors import digest
 from labutils.training.activation_cache import Inputs, autocast
-from labutils.training.extra_loss import ExtraLoss, digest
+from labutils.training.extra_loss import ExtraLoss
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from labutils.data import Domain
 from labutils.forgetting.fisher import diagonal_fisher
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.files import atomic_write
-from labutils.training.extra_loss import ExtraLoss, body, copied, digest
+from labutils.runtime.tensors import digest
+from labutils.training.extra_loss import ExtraLoss, body, copied
 
 Tensors = dict[str, torch.Tensor]
 
@@ -123,9 +124,16 @@ class L2SP(_WeightPenalty):
 
     def enter(self, trainer) -> None:
         super().enter(trainer)
+        shared = set(map(id, body(trainer.model).values()))
         for group in trainer.optimizer.param_groups:
-            if group.get("name") != "head":
+            ours = [id(parameter) in shared for parameter in group["params"]]
+            if all(ours):
                 group["weight_decay"] = 0.0
+            elif any(ours) and group["weight_decay"]:
+                raise ValueError(
+                    "L2SP replaces the weight decay of all groups but the head, and this optimizer has one for both: give "
+                    "the head a parameter group of its own, as discriminative_lr_optimizer does, or set weight_decay=0"
+                )
 
 
 class EWC(_WeightPenalty):

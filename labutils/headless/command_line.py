@@ -6,6 +6,7 @@ from pathlib import Path
 
 from labutils.headless.shared_options import (
     add_device_option,
+    add_fit_option,
     add_network_options,
     add_picture_options,
     ended,
@@ -24,12 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m labutils", description=__doc__.split(": ")[1])
-    parser.set_defaults(kept="Nothing was saved: the same command begins anew.")
+    parser.set_defaults(kept="Nothing was saved: the same command starts over.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="fine-tune a network on a folder of pictures, and save it")
     train.add_argument(
-        "pictures", metavar="PICTURES", help="one folder a class, or train/, val/, test/ with such folders"
+        "pictures", metavar="PICTURES", help="one folder per class, or train/, val/, test/ with such folders"
     )
     train.add_argument(
         "--save",
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, help="which pictures are for training, validation and test (0)")
     add_network_options(train)
     add_picture_options(train)
+    add_fit_option(train)
     train.set_defaults(run=_train)
 
     predict = commands.add_parser("predict", help="name what is on new pictures")
@@ -88,11 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _train(given: argparse.Namespace) -> None:
-    from labutils.headless.own_pictures import train
+def _seed(given: argparse.Namespace) -> int:
     from labutils.runtime.seeds import default_seed
 
-    seed = default_seed() if given.seed is None else given.seed
+    return default_seed() if given.seed is None else given.seed
+
+
+def _train(given: argparse.Namespace) -> None:
+    from labutils.headless.own_pictures import train
+
+    seed = _seed(given)
     with on_device(given.device):
         train(
             pictures_of(given.pictures, given, seed=seed),
@@ -117,7 +124,7 @@ def _report(given: argparse.Namespace) -> None:
     with on_device(given.device):
         report(
             given.network,
-            pictures_of(given.pictures, given, seed=given.seed or 0),
+            pictures_of(given.pictures, given, seed=_seed(given)),
             given.html,
             whole=given.all,
         )

@@ -112,7 +112,7 @@ def _looks(model: LayerGroups, domain: Domain, seen: Evaluation) -> list[dict]:
     images = domain.images[domain.test[chosen]]
     try:
         maps = class_map(model, images, seen.predicted[chosen]).numpy()
-    except (ValueError, StopIteration):  # no group of a transformer gives a map
+    except ValueError:  # no group of a transformer gives a map
         return []
     rows = []
     for image, field, place in zip(images, maps, chosen.tolist(), strict=True):
@@ -125,5 +125,5 @@ def _looks(model: LayerGroups, domain: Domain, seen: Evaluation) -> list[dict]:
 
 
 def _place_in_class(labels: torch.Tensor) -> torch.Tensor:
-    """The how-manieth of its class each is, shape (N,)."""
+    """Position of each picture within its class, shape (N,)."""
     return torch.tensor(pd.Series(labels.numpy()).groupby(labels.numpy()).cumcount().to_numpy())

@@ -54,7 +54,7 @@ the standard error (±) of that gain. Bold: the network that was saved.</p>{% en
 </tbody></table></div>
 <p class="soft">Recall: share of the class's pictures that were recognised. Precision: share of the predictions of this class that were right.</p>
 
-<h2>What is taken for what</h2>
+<h2>Confusion matrix</h2>
 <div class="wide"><table>
 {% if confusion %}<thead><tr><th></th>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>
 {% for name, row in confusion %}<tr><th>{{ name }}</th>{% for share, count in row %}<td style="background: rgba(var(--mark), {{ "%.2f"|format(0.75 * share) }})">{{ count }}</td>{% endfor %}</tr>{% endfor %}

@@ -46,7 +46,7 @@ class Plan:
         find(arguments.backbone)  # raises with the near matches
         device = str(pick_device(arguments.device))
         if arguments.data is not None and arguments.domain is not None:
-            raise ValueError("--domain beside --data: both say which pictures to use. Leave one of them out")
+            raise ValueError("Give --domain or --data, not both")
         if arguments.data is None and (options := reading_options(arguments)):
             raise ValueError(
                 f"--{next(iter(options)).replace('_', '-')} says how to read a folder: give one with --data"

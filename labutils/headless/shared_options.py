@@ -24,7 +24,7 @@ def add_network_options(parser: ArgumentParser) -> None:
 
 
 def add_device_option(parser: ArgumentParser) -> None:
-    parser.add_argument("--device", help="cuda, mps or cpu; chosen by itself if not given")
+    parser.add_argument("--device", help="cuda, mps or cpu; chosen automatically by default")
 
 
 def add_picture_options(parser: ArgumentParser) -> None:
@@ -33,13 +33,17 @@ def add_picture_options(parser: ArgumentParser) -> None:
         "--skip-unreadable", action="store_true", help="go on without damaged pictures, and name them"
     )
     parser.add_argument(
-        "--fit", choices=("crop", "pad", "squash"), help="keep the centre (the default), or the whole picture"
-    )
-    parser.add_argument(
-        "--labels", metavar="CSV", help="file names and labels, instead of one folder a class"
+        "--labels", metavar="CSV", help="file names and labels, instead of one folder per class"
     )
     parser.add_argument(
         "--groups", metavar="RULE", help="what belongs together: a column of the CSV, or a regular expression"
+    )
+
+
+def add_fit_option(parser: ArgumentParser) -> None:
+    """How pictures become square; a saved classifier knows that of its training."""
+    parser.add_argument(
+        "--fit", choices=("crop", "pad", "squash"), help="keep the centre (the default), or the whole picture"
     )
 
 

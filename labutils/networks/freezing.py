@@ -1,4 +1,4 @@
-"""What is trained and what stays as it was: blocks of groups, and plans that change the block in stages."""
+"""What is trained and what stays as it was: blocks of groups, and some of their weights."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -27,10 +27,17 @@ def freeze_all_but(model: LayerGroups, names: Iterable[str], weights: str | Sequ
     model.train(model.training)  # frozen groups into evaluation mode, thawed ones back
 
 
+def require_weights(weights: str | Sequence[str]) -> None:
+    """Raise ValueError where a word is none of `WEIGHTS`; names of weights come in a tuple."""
+    if isinstance(weights, str) and weights not in WEIGHTS:
+        raise ValueError(f"weights={weights!r}: use one of {WEIGHTS}, or a tuple of names of weights")
+
+
 def chosen_parameters(
     model: LayerGroups, names: Iterable[str], weights: str | Sequence[str] = "all"
 ) -> dict[str, nn.Parameter]:
     """Name and parameter of all that `freeze_all_but` would leave trainable, shallow to deep; raises as it does."""
+    require_weights(weights)
     names, weights = set(names), weights if isinstance(weights, str) else set(weights)
     unknown = names - set(model.names)
     if unknown:

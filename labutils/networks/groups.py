@@ -191,11 +191,6 @@ def head_output(model: LayerGroups, features: torch.Tensor) -> torch.Tensor:
     return answers
 
 
-def count_outputs(model: LayerGroups, image_size: int = 128) -> int:
-    """How many numbers the network answers with, whatever its head is made of. Raises as `head_output`."""
-    return head_output(model, head_input(model, image_size)).shape[1]
-
-
 @contextmanager
 def inference(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients inside the block; every module's mode is as before afterwards."""

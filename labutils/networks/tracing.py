@@ -112,7 +112,7 @@ class Value:
 
 
 class Shapes(fx.Interpreter):
-    """Runs a graph and notes the shape of every tensor, and how much each node computes."""
+    """Runs a graph and notes the shape of every floating-point tensor."""
 
     def __init__(self, network: nn.Module, graph: fx.Graph):
         super().__init__(network, graph=graph)

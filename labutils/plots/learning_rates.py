@@ -1,4 +1,4 @@
-"""Pictures about learning rates: per group, over seeds, and what smoothing does to a range test."""
+"""Learning rates per group, how far weights moved, and results over seeds."""
 
 from collections.abc import Mapping
 

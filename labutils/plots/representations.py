@@ -1,4 +1,4 @@
-"""Pictures of what a network holds: filters, crops, curves over its groups, and which strategy wins where."""
+"""Pictures of what a network holds: filters, crops, curves over its groups."""
 
 from collections.abc import Mapping, Sequence
 

@@ -25,6 +25,9 @@ def pick_device(name: str | None = None) -> torch.device:
             f"Device {name!r} is not available here; present: {[k for k, there in present.items() if there]}"
         )
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:  # "cpu:x"
         raise ValueError(f"Device {name!r} is not a name of a device: use {kind!r}") from error
+    if kind == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise ValueError(f"Device {name!r} is not available here; present: cuda:0 to cuda:{count - 1}")
+    return device

@@ -227,6 +227,6 @@ def require_same(values: dict[str, Any]) -> None:
     other = [name for name in values if len({each[name] for each in everyone}) > 1]
     if other:
         raise ValueError(
-            f"The processes of this run have other {', '.join(other)}: all need the same program, "
+            f"The processes of this run differ in {', '.join(other)}: all need the same program, "
             "the same pictures, and a checkpoint on a disk that all can read"
         )

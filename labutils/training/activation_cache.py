@@ -21,6 +21,7 @@ from labutils.networks.groups import LayerGroups, inference
 from labutils.networks.inference_engine import fastest
 from labutils.runtime.files import data_folder
 from labutils.runtime.progress import progress_bar
+from labutils.runtime.tensors import digest
 from labutils.training.settings import PRECISIONS, Settings
 
 
@@ -58,7 +59,8 @@ class Inputs:
         self.augmentation = Augmentation(
             settings.augmentation, len(domain.images), domain.image_size, settings.seed
         )
-        self._prefix_digest = weights_digest(self.prefix) if self.depth else ""
+        facts = (model.mean, model.std, model.image_size, list(map(repr, self.prefix.children())))
+        self._prefix_digest = (digest(self.prefix.state_dict()), *map(repr, facts)) if self.depth else ()
 
     def view(self, epoch: int) -> int:
         """The augmented view to train on: a fresh one each epoch, or one of the few that the cache holds."""
@@ -116,7 +118,7 @@ class Inputs:
     def key(self, ids: torch.Tensor, view: int | None) -> tuple:
         """All that the activations depend on: weights, cut, pictures, view, precision, who computes them."""
         return (
-            self._prefix_digest,
+            *self._prefix_digest,
             self.depth,
             self.domain.fingerprint,
             hashlib.sha256(ids.numpy().tobytes()).hexdigest(),
@@ -264,14 +266,6 @@ def _mapped(folder: Path, shape: tuple[int, ...], dtype: torch.dtype) -> torch.T
     except PermissionError:  # Windows keeps the name of a mapped file
         weakref.finalize(values, Path(file.name).unlink, missing_ok=True)
     return values
-
-
-def weights_digest(model: torch.nn.Module) -> str:
-    """SHA-256 over all parameters and buffers: differs as soon as one bit does."""
-    digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def autocast(settings: Settings, device: torch.device) -> torch.autocast:

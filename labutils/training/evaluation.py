@@ -114,7 +114,7 @@ class Evaluation:
 
     @property
     def largest_share(self) -> float:
-        """Accuracy of who always predicts the largest class."""
+        """Accuracy of always predicting the largest class."""
         return float(self.labels.bincount().max()) / len(self.labels)
 
     @property

@@ -1,8 +1,5 @@
 """What may be added to the loss at every step: the one interface between `fit` and the ways against forgetting."""
 
-import hashlib
-from collections.abc import Mapping
-
 import torch
 
 from labutils.networks.groups import LayerGroups
@@ -48,12 +45,3 @@ def body(model: LayerGroups) -> dict[str, torch.nn.Parameter]:
 def copied(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Copies that later training does not move."""
     return {name: tensor.detach().clone() for name, tensor in weights.items()}
-
-
-def digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Short name that differs as soon as one bit does, in whatever order the tensors come."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return found.hexdigest()[:16]

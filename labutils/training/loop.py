@@ -1,4 +1,4 @@
-"""The training loop `fit` and the evaluation loop `evaluate`."""
+"""The training loop `fit`."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -135,7 +135,9 @@ def _epochs(trainer: Trainer, progress: Progress) -> Iterator[dict]:
                 shown = {} if math.isnan(seen) else {"validation": f"{seen:.1%}"}
                 bar.set_postfix(loss=f"{row['train_loss']:.3f}", **shown, refresh=False)
                 bar.update()
-            if _gave_up(progress, settings):
+            if _gave_up(progress, settings) and progress.stage + 1 < len(stages):
+                # The next stage copies only what it trains: all else must be what it began with.
+                progress.weights = progress.best
                 model.load_state_dict(progress.best)
             progress.stage, progress.epoch, progress.stale = progress.stage + 1, 0, 0
 

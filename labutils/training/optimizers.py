@@ -109,7 +109,9 @@ def require_held(
     lacking = [name.partition(".")[0] for name, parameter in weights.items() if id(parameter) not in held]
     if not lacking:
         return
-    remedy = "make it anew with discriminative_lr_optimizer(model), which holds every group from the start"
+    remedy = (
+        "create a new one with discriminative_lr_optimizer(model), which holds every group from the start"
+    )
     if held.isdisjoint(map(id, model.parameters())):
         raise ValueError(
             f"The optimizer belongs to another network and would train nothing of this one: {remedy}"

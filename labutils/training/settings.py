@@ -112,12 +112,13 @@ class Settings:
     def __post_init__(self):
         for name in ("epochs", "batch_size", "views", "accumulate", "validate_every"):
             _require(lambda n: is_whole(n) and n >= 1, name, self, "a whole number from 1")
-            object.__setattr__(
-                self, name, int(getattr(self, name))
-            )  # NumPy's have another name in the digest
+            # Equal numbers of other types, such as NumPy's, are written otherwise in the digest; so below.
+            object.__setattr__(self, name, int(getattr(self, name)))
         _require(
             lambda n: n is None or (is_whole(n) and n >= 1), "patience", self, "None or a whole number from 1"
         )
+        if self.patience is not None:
+            object.__setattr__(self, "patience", int(self.patience))
         object.__setattr__(self, "seed", checked_seed(self.seed))
         _require(lambda rate: 0 < rate < 100, "base_lr", self, "above 0 and below 100 (1e-3 is usual)")
         _require(lambda decay: 1 <= decay <= 1000, "lr_decay", self, "from 1 (one rate for all) to 1000")
@@ -137,6 +138,9 @@ class Settings:
             object.__setattr__(self, "class_weights", _by_class(self.class_weights))
         for name in ("keep_best", "gradient_checkpointing", "channels_last", "compile"):
             _require(lambda value: value in (True, False), name, self, "True or False")
+            object.__setattr__(self, name, bool(getattr(self, name)))
+        for name in ("base_lr", "lr_decay", "weight_decay", "label_smoothing", "cache_limit_gb"):
+            object.__setattr__(self, name, float(getattr(self, name)))
         _require(
             lambda names: not isinstance(names, str) and set(names) <= set(AUGMENTATIONS),
             "augmentation",

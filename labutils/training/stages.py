@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from numbers import Real
 
-from labutils.networks.freezing import WEIGHTS, block, chosen_parameters, freeze_all_but
+from labutils.networks.freezing import block, chosen_parameters, freeze_all_but, require_weights
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.checks import is_whole
 
@@ -38,12 +38,11 @@ class Stage:
             raise ValueError(f"{self}: a stage needs at least 1 epoch, in whole numbers")
         if not (isinstance(self.base_lr, Real) and 0 < self.base_lr < math.inf):
             raise ValueError(f"{self}: a stage needs a rate above 0, 1e-3 is usual")
+        object.__setattr__(self, "epochs", int(self.epochs))  # NumPy's numbers are written otherwise
+        object.__setattr__(self, "base_lr", float(self.base_lr))
         if isinstance(self.groups, str):
             raise ValueError(f"{self}: groups must be a tuple of names, such as ({self.groups!r},)")
-        if self.weights not in WEIGHTS and not isinstance(self.weights, tuple):
-            raise ValueError(
-                f"weights={self.weights!r}: use one of {WEIGHTS}, or a tuple of names of weights"
-            )
+        require_weights(self.weights)
 
     @classmethod
     def as_it_is(cls, model: LayerGroups, epochs: int, base_lr: float) -> "Stage":

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import coloured_patterns, snapshot, with_statistics
 
-from labutils import freeze_all_but
+from labutils import build_feature_extractor, freeze_all_but
 from labutils.analysis.cka import compare_groups, linear_cka
 from labutils.analysis.domain_distance import distance_from_pretraining
 from labutils.analysis.features import group_features
@@ -37,6 +37,15 @@ def test_looking_changes_nothing(net, tiny_domain):
     assert [module.training for module in net.modules()] == modes
     assert not any(table.requires_grad for table in features.values())
     assert all(not module._forward_pre_hooks for module in net.modules())
+
+
+@pytest.mark.parametrize("backbone", ["swin_t", "vit_b_16"])
+def test_channels_are_features_wherever_a_network_has_them(backbone):
+    """Swin has its channels last, a ViT tokens instead of a map."""
+    net = build_feature_extractor(backbone, 2, pretrained=False)
+    found = group_features(net, torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8))
+    channels = {"swin_t": (96, 96, 192, 384, 768), "vit_b_16": (768,) * 5}[backbone]
+    assert [tuple(each.shape) for each in found.values()] == [(2, count) for count in channels]
 
 
 @pytest.mark.parametrize("images", [torch.zeros(2, 3, 32, 32), torch.zeros(0, 3, 32, 32).byte()])

@@ -5,6 +5,7 @@ import torch
 from captum.attr import LayerAttribution, LayerGradCam
 from helpers import changed, snapshot, with_statistics
 
+from labutils import build_feature_extractor
 from labutils.analysis.saliency import class_map, hide
 from labutils.networks.freezing import freeze_all_but
 
@@ -77,3 +78,17 @@ def test_hiding_covers_the_highest_places_and_no_others():
 def test_share_out_of_range(share):
     with pytest.raises(ValueError, match="out of range"):
         hide(torch.zeros(1, 1, 4, 4, dtype=torch.uint8), torch.zeros(1, 4, 4), share)
+
+
+def test_a_network_of_one_size_whose_channels_come_last():
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    swin = build_feature_extractor("timm/swin_tiny_patch4_window7_224", 2, pretrained=False)
+    with pytest.warns(UserWarning, match="are resized"):
+        maps = class_map(swin, images, group="layer1")
+    assert maps.shape == (2, 64, 64) and maps.std(1).max() > 0 and maps.std(2).max() > 0
+
+
+def test_a_network_without_maps_is_reported():
+    model = build_feature_extractor("timm/mixer_s32_224", 2, pretrained=False)
+    with pytest.raises(ValueError, match="gives? (a|no) map"):
+        class_map(model, torch.zeros(1, 3, 64, 64, dtype=torch.uint8), group="layer3")

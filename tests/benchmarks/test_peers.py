@@ -125,6 +125,19 @@ def test_every_task_has_rivals_and_every_function_its_module():
             assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
+def test_numbers_of_groups_are_those_of_the_network():
+    """The peers are not installed here: a number that is none of its groups would stop a benchmark after hours."""
+    names = build_feature_extractor().names
+    for file in (PROJECT / "benchmarks" / "peers").glob("by_*.py"):
+        called = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        for call in called:
+            if getattr(call.func, "id", "") in ("_train", "_model", "_range_test"):
+                numbers = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant)]
+                assert all(number <= len(names) for number in numbers if isinstance(number, int)), (
+                    ast.unparse(call)
+                )
+
+
 def test_an_interrupted_benchmark_goes_on(tmp_path):
     turns, done = [[replace(JOB, seed=seed), replace(JOB, seed=seed, task="full")] for seed in range(4)], []
 

@@ -86,7 +86,8 @@ def test_pictures_in_two_classes_are_reported_with_their_names(top):
     fill(top / "a", top / "b")
     (top / "b" / "x.png").write_bytes((top / "a" / "2.png").read_bytes())
     assert (
-        "1 pictures stand in two classes, which no network can answer: a/2.png and b/x.png" in opened(top)[1]
+        "1 pictures appear in two classes, so no network can get them right: a/2.png and b/x.png"
+        in opened(top)[1]
     )
 
 
@@ -173,7 +174,7 @@ def test_unknown_names_are_refused_unless_no_picture_has_them():
         domain.match((domain.classes[0], domain.classes[2]))
     without = replace(domain, classes=(*domain.classes, "unused"))
     assert without.match(domain.classes).classes == domain.classes
-    with pytest.raises(DataError, match="'a' stands twice"):
+    with pytest.raises(DataError, match="'a' appears twice"):
         domain.match(("a", "b", "a"))
 
 
@@ -185,5 +186,5 @@ def test_the_summary_does_not_flatter(top):
     fill(top / "rare", count=3)
     text = opened(top)[0].describe().replace("\n", " ")
     assert "common 60 (36 / 9 / 15), rare 3 (1 / 1 / 1)" in text
-    assert "Largest class in the test: common, 93.8%" in text
+    assert "Largest class in the test split: common, 93.8%" in text
     assert "16 test pictures are too few" in text and "6.2 points" in text

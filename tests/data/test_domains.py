@@ -81,8 +81,8 @@ ids = torch.arange(12)
         ({"train": ids[:0]}, "train must be a non-empty"),
         ({"test": ids[:2].float()}, "test must be"),
         ({"train": torch.tensor([0, 12])}, "train names sample 12"),
-        ({"train": ids[:4], "validation": ids[3:6], "test": ids[6:]}, "sample 3 stands more than once"),
-        ({"train": ids[[0, 0]], "validation": ids[3:6], "test": ids[6:]}, "sample 0 stands more than once"),
+        ({"train": ids[:4], "validation": ids[3:6], "test": ids[6:]}, "sample 3 appears more than once"),
+        ({"train": ids[[0, 0]], "validation": ids[3:6], "test": ids[6:]}, "sample 0 appears more than once"),
     ],
 )
 def test_an_unsound_domain_cannot_be_made(changes, message):

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import torch
 from picture_folders import noise
 
 from labutils.data import DataError, folder
@@ -184,3 +185,10 @@ def test_other_labels_need_no_decoding_and_are_seen(top, monkeypatch):
     opened(top, rows("{n},{c}"))
     swapped = opened(top, rows("{n},{c}").replace("cat", "cow"))[0]
     assert swapped.classes == ("cow", "dog")
+
+
+def test_a_table_in_memory_without_headings_and_with_blanks(top):
+    file = top.parent / "labels.csv"
+    file.write_text(rows("{n}.png, {c} ", heading=""))
+    domain = folder(top, 32, labels=pd.read_csv(file, header=None))
+    assert domain.classes == ("cat", "dog") and (domain.labels == torch.arange(2).repeat_interleave(4)).all()

@@ -218,3 +218,17 @@ def test_where_one_class_dominates_balanced_accuracy_decides(tiny_backbone, tiny
 def test_minutes_out_of_range_are_refused(tiny_backbone, tiny_domain, minutes):
     with pytest.raises(ValueError, match="3 is usual"):
         lab.finetune(tiny_domain, minutes, tiny_backbone)
+
+
+def test_what_was_asked_for_stays_where_there_are_too_many_pictures_for_views(
+    tiny_domain, tiny_backbone, monkeypatch
+):
+    monkeypatch.setattr("labutils.experiments.linear_head.MOST_ROWS", len(tiny_domain.train))
+    result = lab.finetune(tiny_domain, 0.01, tiny_backbone, augmentation=("flip",))
+    assert result.settings.augmentation == ("flip",)
+
+
+def test_without_a_linear_head_no_mirror_is_taken_unasked(tiny_domain, tiny_backbone, monkeypatch):
+    monkeypatch.setattr("labutils.experiments.finetune.last_linear", lambda model: None)
+    result = lab.finetune(replace(tiny_domain, name="digits"), 0.01, tiny_backbone)
+    assert result.settings.augmentation == ("crop",)

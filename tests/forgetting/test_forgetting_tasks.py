@@ -16,7 +16,6 @@ from labutils.forgetting import (
     backward_transfer,
     forgetting,
     forward_transfer,
-    keeps_more,
     method_means,
     new_head,
     pareto,
@@ -154,11 +153,6 @@ def test_nobody_beats_the_front():
     assert pareto(means).tolist() == [True, False, True, True, False]
     equal = pd.DataFrame({"new_test": [0.5, 0.5], "old_test": [0.5, 0.5]})
     assert pareto(equal).tolist() == [True, True]
-
-
-def test_differences_pair_the_seeds():
-    gap = keeps_more(made_up(), "good", 2.0, "fine-tuning", 1.0, "old_test")
-    assert gap.index.tolist() == [0, 1] and gap.tolist() == pytest.approx([0.3, 0.3])
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from helpers import changed, snapshot
 from torch import nn
 from torch.nn import functional as F
 
-from labutils import Domain, LayerGroups, fit
+from labutils import Domain, LayerGroups, fit, freeze_all_but
 from labutils.forgetting import EWC, L2SP, Anchor, diagonal_fisher
 from labutils.training.extra_loss import body
 
@@ -85,6 +85,20 @@ def test_l2sp_leaves_plain_decay_to_the_head(net, tiny_domain):
     trainer = entered(L2SP(net()), model, tiny_domain, replace(SHORT, weight_decay=0.02))
     decays = {(g["name"] == "head", g["weight_decay"]) for g in trainer.optimizer.param_groups}
     assert decays == {(False, 0.0), (True, 0.02), (True, 0.0)}, "the bias of the head is exempt"
+
+
+def test_l2sp_goes_by_the_weights_of_an_optimizer_not_by_its_names(net, tiny_domain):
+    model = net()
+    freeze_all_but(model, model.names)
+    rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("head.")]
+    groups = [{"params": rest}, {"params": list(model.head.parameters())}]
+    separate = torch.optim.AdamW(groups, lr=1e-4, weight_decay=0.02)
+    together = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.02)
+    fit(model, tiny_domain, replace(SHORT, epochs=1), optimizer=separate, against_forgetting=L2SP(net()))
+    assert [group["weight_decay"] for group in separate.param_groups] == [0.0, 0.02]
+    freeze_all_but(model, model.names)
+    with pytest.raises(ValueError, match="a parameter group of its own"):
+        fit(model, tiny_domain, SHORT, optimizer=together, against_forgetting=L2SP(net()))
 
 
 @pytest.mark.parametrize("strength", [-1, float("inf"), float("nan")])

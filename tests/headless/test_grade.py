@@ -78,5 +78,5 @@ def test_each_goes_wrong_for_itself(hand_ins, capsys):
 
 def test_a_wrong_door_is_named(tmp_path, capsys):
     assert main(["grade", str(tmp_path / "nowhere")]) == 1
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()

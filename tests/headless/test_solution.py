@@ -228,7 +228,7 @@ def run_solution(*arguments: str) -> subprocess.CompletedProcess:
         (("--seeds", "0"), "at least 1"),
         (("--image-size", "0"), "image_size=0"),
         (("--workers", "0"), "at least 1 process"),
-        (("--data", ".", "--domain", "solar"), "Leave one of them out"),
+        (("--data", ".", "--domain", "solar"), "not both"),
         (("--skip-unreadable",), "give one with --data"),
     ],
 )

@@ -115,7 +115,7 @@ def test_only_the_first_rank_prints(launched):
 @pytest.mark.slow
 def test_batch_statistics_and_differing_programs_are_reported(pair):
     for found in pair:
-        assert "from scratch" in found["from scratch"] and "other settings" in found["differing"]
+        assert "from scratch" in found["from scratch"] and "differ in settings" in found["differing"]
 
 
 @pytest.mark.slow

@@ -11,8 +11,9 @@ import torch
 from helpers import numbers
 
 from labutils import ActivationCache, Settings, fit, freeze_all_but
+from labutils.runtime.tensors import digest
 from labutils.training import activation_cache
-from labutils.training.activation_cache import Inputs, weights_digest
+from labutils.training.activation_cache import Inputs
 
 VIEWS = Settings(epochs=3, batch_size=8, base_lr=1e-4, augmentation=("flip", "crop", "jitter"), views=2)
 # Rows are computed 32 at a time and used 8 at a time: sums in another order, so not equal to the last bit.
@@ -204,5 +205,23 @@ def test_nothing_frozen_means_nothing_cached(tiny_net, tiny_domain):
     assert cache.bytes == cache.misses == 0
 
 
+def test_equal_weights_in_another_network_are_not_its_activations(tiny_net, tiny_domain):
+    def activations(change) -> torch.Tensor:
+        net = tiny_net()
+        change(net)
+        return inputs(net, tiny_domain, cache).lookup(tiny_domain.train)(tiny_domain.train)
+
+    def smooth(net):
+        net.stem = torch.nn.Sequential(net.stem, torch.nn.Softplus())
+
+    def bright(net):
+        net.mean = (0.1, 0.1, 0.1)
+
+    cache = ActivationCache()
+    plain = activations(lambda net: None)
+    assert torch.equal(plain, activations(lambda net: None)) and cache.misses == 1
+    assert not torch.allclose(plain, activations(bright)) and not torch.allclose(plain, activations(smooth))
+
+
 def test_digest_tells_networks_apart():
-    assert weights_digest(torch.nn.BatchNorm2d(2)) != weights_digest(torch.nn.BatchNorm2d(3))
+    assert digest(torch.nn.BatchNorm2d(2).state_dict()) != digest(torch.nn.BatchNorm2d(3).state_dict())

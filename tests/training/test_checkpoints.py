@@ -256,6 +256,7 @@ def test_settings_that_change_no_number_do_not_forbid_going_on(tiny_net, tiny_do
         tiny_domain,
         dataclasses.replace(OPTIONS, cache_limit_gb=0.0),
         checkpoint=tmp_path / "run.pt",
+        on_epoch=lambda row: pytest.fail("it was trained again"),
     )
 
 

@@ -100,6 +100,23 @@ def test_after_patience_the_next_stage_starts_from_the_best_weights(any_net, tin
     assert not torch.equal(net.head[-1].weight, kept[2]["head.linear.weight"])
 
 
+def test_what_the_next_stage_freezes_stays_at_its_best_too(any_net, tiny_domain, monkeypatch):
+    scores = iter([(0.5, 0.9), (1.0, 0.5), (1.0, 0.5), (0.4, 0.95)])  # the last one is the best of all
+    empty = torch.empty(0)
+    monkeypatch.setattr(Trainer, "evaluate", lambda self, ids: Evaluation(*next(scores), empty, empty))
+    net, kept = any_net(), []
+    stages = [Stage(net.names[-2:], 5, 0.01), Stage(("head",), 1, 0.01)]
+    fit(
+        net,
+        tiny_domain,
+        Settings(batch_size=30, patience=2),
+        stages,
+        on_epoch=lambda row: kept.append(snapshot(net)),
+    )
+    assert not changed(kept[3], net), "the network is the one that was looked at"
+    assert {name.split(".")[0] for name in changed(kept[0], net)} == {"head"}
+
+
 @pytest.mark.parametrize("keep_best", [True, False])
 def test_the_best_or_the_last_weights_are_kept(any_net, tiny_domain, keep_best, monkeypatch):
     # Accuracy decides, and among equals the loss: the second epoch is the best one.

@@ -9,7 +9,7 @@ from helpers import CLASSES, changed, group_of, numbers, snapshot
 from torch import nn
 
 from labutils import Settings, evaluate, fit, lr_finder
-from labutils.networks.groups import count_outputs
+from labutils.networks.groups import head_input, head_output
 
 QUICK = Settings(epochs=3, batch_size=10, base_lr=0.02, keep_best=False)
 FEATURES = 16  # of the tiny network
@@ -47,7 +47,7 @@ def test_it_is_trained_and_measured(tiny_net, tiny_domain, head, pretrained):
     net.head = HEADS[head]()
     found = lr_finder(net, tiny_domain, QUICK, steps=10)
     assert found.curve["loss"].notna().all()
-    assert count_outputs(net, tiny_domain.image_size) == CLASSES
+    assert head_output(net, head_input(net, tiny_domain.image_size)).shape == (1, CLASSES)
     before = snapshot(net)
     history = fit(net, tiny_domain, QUICK)
     trained = {f"head.{name}" for name, _ in net.head.named_parameters()}

@@ -9,8 +9,9 @@ from helpers import numbers
 
 from labutils import ActivationCache, Settings, fit, freeze_all_but
 from labutils.networks.inference_engine import InferenceEngine
+from labutils.runtime.tensors import digest
 from labutils.training import activation_cache
-from labutils.training.activation_cache import Inputs, weights_digest
+from labutils.training.activation_cache import Inputs
 
 VIEWS = Settings(epochs=3, batch_size=8, base_lr=1e-4, augmentation=("flip", "crop"), views=2)
 
@@ -51,7 +52,7 @@ def test_the_engine_runs_where_there_is_much_to_run(tiny_net, tiny_domain, monke
 
 def test_the_engine_gives_what_the_prefix_gives(any_net, tiny_domain, engine_always_pays_off):
     net, train = any_net(), tiny_domain.train
-    before = weights_digest(net)
+    before = digest(net.state_dict())
     for depth in (len(net) - 1, 1):
         freeze_all_but(net, net.names[depth:])
         for limit in (1.0, 0.0):  # kept and recomputed
@@ -60,7 +61,7 @@ def test_the_engine_gives_what_the_prefix_gives(any_net, tiny_domain, engine_alw
             assert isinstance(source.runner(train, 1), InferenceEngine)
             assert (found - plain).abs().max() <= 1e-4 * plain.abs().max()
             assert found.stride() == plain.stride()
-    assert weights_digest(net) == before
+    assert digest(net.state_dict()) == before
 
 
 def test_engine_and_prefix_train_alike_and_frozen_stays_frozen(any_net, tiny_domain, monkeypatch):
@@ -68,9 +69,9 @@ def test_engine_and_prefix_train_alike_and_frozen_stays_frozen(any_net, tiny_dom
     monkeypatch.setattr(activation_cache, "PAYS_FROM", 0)
     for limit in (1.0, 0.0):  # kept and recomputed
         net = any_net()
-        before = weights_digest(net[:2])
+        before = digest(net[:2].state_dict())
         by_engine = run(net, tiny_domain, 2, cache=ActivationCache(limit))
-        assert weights_digest(net[:2]) == before
+        assert digest(net[:2].state_dict()) == before
         for row, twin in zip(by_engine, plain, strict=True):
             for loss in ("train_loss", "validation_loss"):
                 assert row[loss] == pytest.approx(twin[loss], rel=1e-3, abs=1e-4)

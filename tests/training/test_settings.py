@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labutils import Settings, add_adapters, finetune, pick_device
+from labutils import Settings, Stage, add_adapters, finetune, pick_device
 from labutils.data import split
 from labutils.data.splits import divide_groups
 from labutils.runtime.seeds import derived_seed, seeded
@@ -103,6 +103,19 @@ OTHER = {
 }
 
 
+def test_equal_numbers_of_other_types_have_one_digest():
+    plain = Settings(base_lr=1e-3, weight_decay=0.0, patience=3, keep_best=True, lr_decay=2.0)
+    other = Settings(
+        base_lr=numpy.float64(1e-3),
+        weight_decay=0,
+        patience=numpy.int64(3),
+        keep_best=1,
+        lr_decay=numpy.float32(2),
+    )
+    assert plain.digest == other.digest
+    assert repr(Stage(("head",), numpy.int64(2), numpy.float64(1e-3))) == repr(Stage(("head",), 2, 1e-3))
+
+
 def test_the_digest_differs_with_every_setting_that_can_change_a_result():
     same = {"cache_limit_gb": 0.5, "device": "cpu"}
     assert set(OTHER) | set(same) == {field.name for field in dataclasses.fields(Settings)}
@@ -176,6 +189,9 @@ def test_the_device_is_the_one_asked_for_or_the_best_there_is(monkeypatch):
     assert pick_device() == torch.device("cpu")
     monkeypatch.delenv("LAB_DEVICE")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match="'cuda:2' is not available here; present: cuda:0 to cuda:1"):
+        pick_device("cuda:2")
     assert pick_device() == torch.device("cuda") and pick_device("cuda:1") == torch.device("cuda:1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)

@@ -215,7 +215,7 @@ def test_the_optimizer_of_another_network_is_refused(any_net, tiny_domain):
     ):
         for run in (fit, lr_finder):
             with pytest.raises(
-                ValueError, match="belongs to another network .* make it anew with discriminative_lr"
+                ValueError, match="belongs to another network .* create a new one with discriminative_lr"
             ):
                 run(net, tiny_domain, QUICK, optimizer=optimizer)
     assert not changed(before, net)

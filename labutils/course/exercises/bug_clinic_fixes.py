@@ -180,7 +180,7 @@ def _fault_of_rows(answer: Any) -> str | None:
             f"{ORIGINALS} pictures, not the {COPIES} rows."
         )
     if len(set(both)) < len(both):
-        return "Some rows stand there twice."
+        return "Some rows appear twice."
     if len(both) < COPIES:
         return f"No picture is on both sides, but {COPIES - len(both)} rows are not used: each picture has four rows."
     return None

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from labutils.course.live_training import LiveTraining
     from labutils.experiments.runs import Run
 
-FIRST_SEED = 3  # those before it are in the measured table
 MOST_RUNS = 6  # whose curves can be told apart
 WATCHED = 6  # pictures whose predictions are shown
 LESSON = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)  # rates of the last five groups, the head last
@@ -78,7 +77,8 @@ class LiveExplorer(Explorer):
         choice = dict(self.choice)
         if self._run is None:
             self._run = surface_run(1, 1.0, seed=0)
-        seed = FIRST_SEED + sum(run["choice"] == choice for run in self.runs)
+        earlier = sum(run["choice"] == choice for run in self.runs)
+        seed = int(measured("surface")["seed"].max()) + 1 + earlier  # none of those in the table
         run = self.live_run(choice, self._run)
         run = replace(run, seed=seed, settings=replace(run.settings, validate_every=1))
         domain = open_domain(run.domain, run.image_size)
@@ -89,7 +89,7 @@ class LiveExplorer(Explorer):
         self._watched = Watched(run, domain.images[ids])
         self.live = LiveTraining(self._watched, self._changed)
         entry = {
-            "name": self.name(choice) + (f" (seed {seed})" if seed > FIRST_SEED else ""),
+            "name": self.name(choice) + (f" (seed {seed})" if earlier else ""),
             "seed": seed,
             "choice": choice,
             "epochs": run.settings.epochs,

@@ -57,7 +57,7 @@ def find_hand_ins(folder: str | Path, pages: dict[str, Page]) -> tuple[list[Hand
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder")
+        raise ValueError(f"{folder} is not a folder")
     visible = (path.relative_to(folder) for path in folder.rglob("*.ipynb"))
     paths = [folder / path for path in visible if not any(part.startswith(".") for part in path.parts)]
     if not paths:

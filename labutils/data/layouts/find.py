@@ -33,7 +33,7 @@ def find(path: Path, labels=None, groups=None, parts=None) -> Found:
     if labels is None:
         found = arrange(root, parts)
     elif isinstance(parts, Mapping):
-        raise DataError("With a table of labels the parts stand in a column named split, not in parts={…}")
+        raise DataError("With a table of labels give the parts in a column named split, not in parts={…}")
     else:
         found = arrange_by_table(root, path, labels, groups, all_test=parts == "test")
     found.notes[:0] = notes

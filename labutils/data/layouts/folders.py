@@ -112,7 +112,7 @@ def _given_parts(root: Node, top: Node, notes: list[str]) -> tuple[Node, dict[in
         used = {child for some in nodes.values() for child in some}
         if left := [child for child in top.children if child not in used and not child.empty]:
             named_out = ", ".join(f"{child.name}/ ({child.total} pictures)" for child in left)
-            notes.append(f"Left out, for they hold no class folders or are no part: {named_out}")
+            notes.append(f"Left out, because they hold no class folders or are not a part: {named_out}")
         return top, nodes
     if strict and len(strict) == len(inside) and len(flat) == len(inside):
         raise DataError(
@@ -166,7 +166,7 @@ def _class_folders(top: Node, root: Node, notes: list[str]) -> list[Node]:
     outside += [child for child in top.children if not child.total and not child.empty]
     if outside:
         listed = ", ".join(f"{child.name}/ ({child.total} pictures)" for child in outside)
-        notes.append(f"Left out, for they are no classes: {listed}")
+        notes.append(f"Left out, because they are not classes: {listed}")
     return [child for child in top.children if child not in outside]
 
 

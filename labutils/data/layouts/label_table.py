@@ -96,7 +96,7 @@ def _found(
 
 def _read(table: str | Path | pd.DataFrame, path: Path, places: "_Places") -> pd.DataFrame:
     if isinstance(table, pd.DataFrame):
-        return table.astype(str).where(table.notna(), "")
+        return _as_text(table.rename(columns=str).astype(str).where(table.notna().to_numpy(), ""))
     file = next((place for place in (path / table, Path(table).expanduser()) if place.is_file()), None)
     if file is None:
         raise FileNotFoundError(f"There is no table {table} in {path} or here: check the spelling")
@@ -115,6 +115,10 @@ def _read(table: str | Path | pd.DataFrame, path: Path, places: "_Places") -> pd
             .reset_index(drop=True)
             .set_axis([str(i) for i in range(frame.shape[1])], axis=1)
         )
+    return _as_text(frame)
+
+
+def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.rename(columns=str.strip).apply(lambda column: column.fillna("").str.strip())
 
 

@@ -32,6 +32,6 @@ def _train(plan: Plan) -> str:
     files = ", ".join(f"[{file.name}]({file.name})" for file in (network, *result_files(network)))
     return (
         f"Chosen on validation pictures alone: {result.chosen}.\n\n{in_words(result.tried).to_markdown(index=False)}\n\n"
-        f"On the test pictures:\n\n```\n{seen.report()}\n```\n\n![What is taken for what](finished_classifier.png)\n\n"
+        f"On the test pictures:\n\n```\n{seen.report()}\n```\n\n![Confusion matrix](finished_classifier.png)\n\n"
         f"Files: {files}. New pictures: `python -m labutils predict {network} NEW`"
     )
