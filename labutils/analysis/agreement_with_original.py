@@ -2,13 +2,13 @@
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from PIL import Image
 from torch.nn import functional as F
 
 from labutils.data.decoding import to_tensor
+from labutils.data.photographs import photograph
 from labutils.networks.groups import LayerGroups, inference
 
 # Bundled with scikit-image, and of things that ImageNet knows: a tripod, a cat, an espresso, a moped.
@@ -50,19 +50,15 @@ def known_pictures(image_size: int = 160, crops: int = 16) -> torch.Tensor:
     Tensor of uint8, shape (photographs × crops, 3, S, S)
         The crops of the first photograph in `PHOTOGRAPHS` first.
     """
-    from importlib.resources import files
-
-    folder, generator, pictures = Path(str(files("skimage"))) / "data", torch.Generator().manual_seed(0), []
+    generator, pictures = torch.Generator().manual_seed(0), []
     for name in PHOTOGRAPHS:
-        # As a file: skimage.data's functions would go to the network for a missing picture.
-        with Image.open(folder / name) as file:
-            photograph = file.convert("RGB")
+        whole = photograph(name).convert("RGB")
         for number in range(crops):
             side, left, top = torch.rand(3, generator=generator).tolist()
-            side = round((SMALLEST + (1 - SMALLEST) * side) * min(photograph.size))
-            left, top = round(left * (photograph.width - side)), round(top * (photograph.height - side))
+            side = round((SMALLEST + (1 - SMALLEST) * side) * min(whole.size))
+            left, top = round(left * (whole.width - side)), round(top * (whole.height - side))
             box = (left, top, left + side, top + side)
-            crop = photograph.resize((image_size, image_size), Image.Resampling.BICUBIC, box)
+            crop = whole.resize((image_size, image_size), Image.Resampling.BICUBIC, box)
             pictures.append(
                 to_tensor(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if number % 2 else crop)
             )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from labutils.analysis.features import as_maps, batches
 from labutils.data.decoding import to_tensor
+from labutils.data.photographs import photograph
 from labutils.networks.groups import BatchNorm, LayerGroups, inference
 
 # In scikit-image: those that "textures" is cut from, and four more.
@@ -171,15 +172,12 @@ def photographs(image_size: int = 128, tiles: int = 3) -> Tensor:
     Tensor of uint8, shape (16 · (1 + tiles²), 3, image_size, image_size)
         The whole photographs first.
     """
-    from importlib.resources import files
-
     from PIL import Image, ImageOps
 
     wholes, parts = [], []
     for name in PHOTOGRAPHS:
-        # Read as files: skimage.data's functions would go to the network for a missing picture.
-        with (files("skimage") / "data" / name).open("rb") as file, Image.open(file) as picture:
-            square = ImageOps.fit(picture.convert("RGB"), [tiles * image_size] * 2, Image.Resampling.BICUBIC)
+        picture = photograph(name).convert("RGB")
+        square = ImageOps.fit(picture, [tiles * image_size] * 2, Image.Resampling.BICUBIC)
         wholes.append(to_tensor(square.resize([image_size] * 2, Image.Resampling.BICUBIC)))
         whole = to_tensor(square).unfold(1, image_size, image_size).unfold(2, image_size, image_size)
         parts.append(whole.permute(1, 2, 0, 3, 4).flatten(0, 1))

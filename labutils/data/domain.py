@@ -14,6 +14,7 @@ from labutils.data.splits import DataError, check_splits, choose
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.checks import is_whole
 from labutils.runtime.seeds import default_seed
+from labutils.runtime.words import listed
 
 FEW_TESTS = 30  # below, a 95 % interval (Wilson) of the accuracy is wider than 30 points at 70 %
 
@@ -144,12 +145,11 @@ class Domain:
         return torch.stack([self.labels[ids].bincount(minlength=len(self.classes)) for ids in parts], 1)
 
     def _listed_classes(self) -> str:
-        listed = [
+        classes = [
             f"{name} {sum(row)} ({' / '.join(map(str, row))})"
             for name, row in zip(self.classes, self.counts().tolist(), strict=True)
         ]
-        more = [f"and {len(listed) - 12} more"] if len(listed) > 12 else []
-        return ", ".join(listed[:12] + more)
+        return listed(classes, 12)
 
     def _share_of_the_largest(self) -> str:
         tested = self.counts()[:, 2]

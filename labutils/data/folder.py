@@ -15,12 +15,13 @@ from labutils.data.decode_cache import FORMAT, Decoded, decode_once, divide, rea
 from labutils.data.decoding import Preparation, Scale, fits_in_memory, room_for
 from labutils.data.domain import Domain
 from labutils.data.duplicates import joined, note_copies, note_groups, numbered
-from labutils.data.layouts.find import FEWEST, find, up_to_ten
+from labutils.data.layouts.find import FEWEST, find
 from labutils.data.layouts.parts import PARTS
 from labutils.data.layouts.tree import Found
 from labutils.data.splits import DataError
 from labutils.data.streaming import StreamedPictures
 from labutils.runtime.files import data_folder
+from labutils.runtime.words import listed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -161,13 +162,13 @@ def _decode(
         reading = read_all(path, found.names, preparation, images)
         notes, faults = reading.notes(preparation.fit), reading.faults
         if faults:
-            first = up_to_ten([faults[index] for index in sorted(faults)])
-            listed = f"{len(faults)} of {len(found.names)} pictures in {path} could not be read: {first}"
+            first = listed([faults[index] for index in sorted(faults)], 10)
+            damaged = f"{len(faults)} of {len(found.names)} pictures in {path} could not be read: {first}"
             if not skip_unreadable:
                 raise DataError(
-                    f"{listed}. Repair or remove them, or leave them out with skip_unreadable=True"
+                    f"{damaged}. Repair or remove them, or leave them out with skip_unreadable=True"
                 )
-            notes.append(f"{listed}. They are left out")
+            notes.append(f"{damaged}. They are left out")
         rows = torch.tensor([row for row in range(len(found.names)) if row not in faults], dtype=torch.int64)
         extras = {"rows": rows, "copies": numbered([reading.digests[row] for row in rows.tolist()])}
         extras["scale"] = torch.tensor(reading.scale or (), dtype=torch.float64)
@@ -220,5 +221,5 @@ def _note_missing_classes(domain: Domain) -> list[str]:
         if missing := [
             domain.classes[label] for label in (domain.counts()[:, part] == 0).nonzero().flatten()
         ]:
-            notes.append(f"No picture of {up_to_ten(missing)} is in {name}, {why[part]}")
+            notes.append(f"No picture of {listed(missing, 10)} is in {name}, {why[part]}")
     return notes

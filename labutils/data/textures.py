@@ -5,7 +5,7 @@ from PIL import Image, ImageStat
 
 from labutils.data.decode_cache import Decoded
 from labutils.data.decoding import room_for, to_tensor
-from labutils.data.splits import DataError
+from labutils.data.photographs import photograph
 from labutils.runtime.progress import progress_bar
 
 PACKAGE = "scikit-image"
@@ -112,16 +112,10 @@ def decode(image_size: int) -> Decoded:
 
 
 def _photograph(file_name: str, margin: float) -> Image.Image:
-    from importlib.resources import files
-
-    # Read as a file: skimage.data's functions would go to the network for a missing picture.
-    path = files("skimage") / "data" / file_name
-    if not path.is_file():
-        raise DataError(f"scikit-image has no {file_name} any more: run pip install 'scikit-image==0.26.0'")
-    with path.open("rb") as file, Image.open(file) as picture:
-        width, height = picture.size
-        box = (margin * width, margin * height, (1 - margin) * width, (1 - margin) * height)
-        return picture.convert("L").crop(tuple(round(side) for side in box))
+    picture = photograph(file_name)
+    width, height = picture.size
+    box = (margin * width, margin * height, (1 - margin) * width, (1 - margin) * height)
+    return picture.convert("L").crop(tuple(round(side) for side in box))
 
 
 def _at_random(lowest: int, highest: int, generator: torch.Generator) -> int:

@@ -18,6 +18,7 @@ from labutils.networks.adapters import is_adapter, merge_adapters
 from labutils.networks.groups import LayerGroups, inference
 from labutils.runtime.devices import pick_device
 from labutils.runtime.progress import progress_bar
+from labutils.runtime.words import listed
 from labutils.training.compatibility import require_fitting
 from labutils.training.evaluation import not_finite
 from labutils.training.settings import Settings
@@ -61,9 +62,8 @@ class Classifier(nn.Module):
         self.requires_grad_(False).eval()
 
     def __repr__(self) -> str:
-        size, names = self.preparation.image_size, ", ".join(self.classes[:6])
-        more = f" and {len(self.classes) - 6} more" if len(self.classes) > 6 else ""
-        return f"Classifier({self.model.backbone}, {size} px: {names}{more})"
+        size = self.preparation.image_size
+        return f"Classifier({self.model.backbone}, {size} px: {listed(self.classes)})"
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities, shape (N, classes), and whether unfamiliar, shape (N,), of prepared bytes (N, channels, S, S)."""

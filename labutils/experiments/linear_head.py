@@ -191,8 +191,10 @@ def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _held_out_loss(features, labels, folds, strength, settings) -> float:
+    from sklearn.utils.class_weight import compute_sample_weight
+
     outputs = labels.max() + 1
-    losses, weights = [], _weights(labels, settings)
+    losses, weights = [], compute_sample_weight(settings.class_weights, labels)
     for fold in np.unique(folds[folds >= 0]):
         out = folds == fold
         rows = np.flatnonzero(~out)
@@ -203,13 +205,6 @@ def _held_out_loss(features, labels, folds, strength, settings) -> float:
         losses.append(nn.functional.cross_entropy(logits, torch.from_numpy(labels[out]), reduction="none"))
     order = np.concatenate([np.flatnonzero(folds == fold) for fold in np.unique(folds[folds >= 0])])
     return float(np.average(torch.cat(losses).numpy(), weights=weights[order]))
-
-
-def _weights(labels: np.ndarray, settings: Settings) -> np.ndarray:
-    if settings.class_weights != "balanced":
-        return np.ones(len(labels))
-    counts = np.bincount(labels)
-    return len(labels) / ((counts > 0).sum() * counts[labels])
 
 
 def _one_thread() -> AbstractContextManager:

@@ -10,6 +10,8 @@ from urllib.request import Request, urlopen
 import torch
 from torch import nn
 
+from labutils.runtime.words import listed
+
 ELSEWHERE = 'or give a file of your own: build_feature_extractor(…, weights="path")'
 
 
@@ -147,12 +149,14 @@ def load_file(network: nn.Module, path: str | Path, head: set[str]) -> None:
         "of another shape": unlike - head,
     }
     if any(faults.values()):
-        listed = "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in faults.items() if keys)
-        raise WeightsError(f"{path} does not hold the weights of this {type(network).__name__}: {listed}")
+        faulty = "; ".join(
+            f"{len(keys)} {what}: {listed(sorted(keys), 5)}" for what, keys in faults.items() if keys
+        )
+        raise WeightsError(f"{path} does not hold the weights of this {type(network).__name__}: {faulty}")
     remarks = [f"names without {prefix}"] if prefix else []
-    remarks += [f"left out: {_some(beside)}"] if beside else []
+    remarks += [f"left out: {listed(sorted(beside), 5)}"] if beside else []
     without = sorted(head & (unlike | (own.keys() - given.keys())))
-    remarks += [f"its classifier is not used: {_some(without)}"] if without else []
+    remarks += [f"its classifier is not used: {listed(without, 5)}"] if without else []
     network.load_state_dict({key: given[key] for key in given if key not in unlike}, strict=False)
     print(f"Weights from {path}" + (f" ({', '.join(remarks)})" if remarks else ""))
 
@@ -188,8 +192,3 @@ def _prefix(weights: Mapping, own: Mapping) -> str:
     heads = {"", *(key[: match.end()] for key in weights for match in re.finditer(r"\.", key))}
     heads = {head for head in heads if head.count(".") <= 3}
     return max(sorted(heads, key=len), key=lambda head: sum(head + key in weights for key in own))
-
-
-def _some(names) -> str:
-    names = sorted(names)
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -23,14 +23,19 @@ STYLE = {
 }
 
 
+def new_grid(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, np.ndarray]:
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width, height), layout="constrained", squeeze=False, **options
+        )
+    plt.close(figure)  # a notebook would otherwise show it twice: as a result and as an open figure
+    return figure, axes
+
+
 def new_figure(
     columns: int = 1, width: float = 7.0, height: float = 4.4, **options
 ) -> tuple[Figure, np.ndarray]:
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, columns, figsize=(width, height), layout="constrained", squeeze=False, **options
-        )
-    plt.close(figure)  # a notebook would otherwise show it twice: as a result and as an open figure
+    figure, axes = new_grid(1, columns, width, height, **options)
     return figure, axes[0]
 
 
@@ -76,12 +81,3 @@ def epoch_axis(ax, history: pd.DataFrame) -> None:
         ax.axvline(start - 0.5, color="0.4", linestyle=":", linewidth=1.5)
     ax.set_xlabel("epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)
-
-
-def new_grid(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, np.ndarray]:
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(width, height), layout="constrained", squeeze=False, **options
-        )
-    plt.close(figure)  # a notebook would otherwise show it twice: as a result and as an open figure
-    return figure, axes

@@ -1,11 +1,10 @@
 """Pictures of pictures before and after a shift, and of what tuning each block gave."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from labutils.plots.style import MARKERS, PALETTE, STYLE, accuracy_axis, new_figure
+from labutils.plots.style import MARKERS, PALETTE, accuracy_axis, new_figure, new_grid
 
 
 def plot_shifts(rows: dict[str, torch.Tensor], titles: list[str]) -> Figure:
@@ -18,15 +17,7 @@ def plot_shifts(rows: dict[str, torch.Tensor], titles: list[str]) -> Figure:
     titles : list of str
         One for each column.
     """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            len(rows),
-            len(titles),
-            figsize=(1.6 * len(titles) + 1, 1.6 * len(rows) + 0.5),
-            layout="constrained",
-            squeeze=False,
-        )
-    plt.close(figure)
+    figure, axes = new_grid(len(rows), len(titles), width=1.6 * len(titles) + 1, height=1.6 * len(rows) + 0.5)
     for line, (name, pictures) in zip(axes, rows.items(), strict=True):
         for ax, picture in zip(line, pictures, strict=True):
             ax.imshow(picture[0].numpy(), cmap="gray", vmin=0, vmax=255)

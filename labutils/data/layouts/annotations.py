@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from labutils.data.layouts.parts import BESIDE, tokens
 from labutils.data.layouts.tree import Node
+from labutils.runtime.words import listed
 
 _FOLDERS = {
     "mask",
@@ -42,12 +43,10 @@ def leave_annotations_out(root: Node, notes: list[str], classes: Node | None = N
     left: list[tuple[str, int]] = []
     _prune(root, classes, left)
     if left:
-        listed = ", ".join(place for place, _ in left[:6]) + (
-            f" and {len(left) - 6} more" if len(left) > 6 else ""
-        )
+        places = listed([place for place, _ in left])
         count = sum(count for _, count in left)
         notes.append(
-            f"Left out, for they are masks or annotations of other pictures: {listed} ({count} pictures)"
+            f"Left out, for they are masks or annotations of other pictures: {places} ({count} pictures)"
         )
 
 

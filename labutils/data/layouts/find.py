@@ -1,6 +1,6 @@
 """The pictures below a folder with their classes, parts and groups, before any of them is opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from labutils.data.layouts.folders import LAYOUT, arrange, look_through
 from labutils.data.layouts.label_table import arrange_by_table
 from labutils.data.layouts.tree import Found, scan
 from labutils.data.splits import DataError
+from labutils.runtime.words import listed
 
 FEWEST = 3  # one each for training, validation and test
 
@@ -52,12 +53,6 @@ def find(path: Path, labels=None, groups=None, parts=None) -> Found:
     if few and found.parts is None:
         raise DataError(
             f"Every class needs at least {FEWEST} pictures, one each for training, validation and test, but in "
-            f"{path} {up_to_ten(few)}. Add pictures or remove the folder. Endings that count are all that Pillow opens"
+            f"{path} {listed(few, 10)}. Add pictures or remove the folder. Endings that count are all that Pillow opens"
         )
     return found
-
-
-def up_to_ten(items: Sequence[str]) -> str:
-    """The first ten, and how many more there are."""
-    more = f" and {len(items) - 10} more" if len(items) > 10 else ""
-    return ", ".join(items[:10]) + more

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from labutils.data.layouts.parts import BESIDE, only, part_of, settle_parts, tokens
 from labutils.data.layouts.tree import Found, Node, note_other_files
 from labutils.data.splits import DataError
+from labutils.runtime.words import listed
 
 _NO_CLASS = {"pred", "preds", "prediction", "predictions", "predict", "annotation", "annotations", "metadata"}
 _NO_CLASS |= {"unlabelled", "unlabeled", "unlabelled_images", "unlabeled_images", "unsup", "unsupervised"}
@@ -116,19 +117,19 @@ def _given_parts(root: Node, top: Node, notes: list[str]) -> tuple[Node, dict[in
         return top, nodes
     if strict and len(strict) == len(inside) and len(flat) == len(inside):
         raise DataError(
-            f"{root.name} has {_listed(strict)} but no class folders inside: sort the pictures into one folder per "
+            f"{root.name} has {_named(strict)} but no class folders inside: sort the pictures into one folder per "
             'class, or give a table with labels="labels.csv"'
         )
     if len({named[child][0] for child in strict}) > 1:
         raise DataError(
-            f"{root.name} has {_listed(strict)} without class folders beside {_listed(set(inside) - set(strict))}: move "
+            f"{root.name} has {_named(strict)} without class folders beside {_named(set(inside) - set(strict))}: move "
             "them away, or say parts=False if they are classes as well"
         )
     shared = set.intersection(*inside.values()) - _CONTAINERS if len(inside) > 1 else set()
     mixed = any(child.pictures for child in inside)
     if len(shared) > 1 and not mixed and not any(part_of(name)[1] for name in shared):
         raise DataError(
-            f"The folders {_listed(inside)} in {root.name} all hold {_listed(shared)}, as parts do that hold the same "
+            f"The folders {_named(inside)} in {root.name} all hold {_named(shared)}, as parts do that hold the same "
             f"classes. If they are parts, rename them train and test, or say which: parts={{'train': {top.filled[0].name!r}, 'test': "
             f"{top.filled[-1].name!r}}}; if they are the classes, say parts=False"
         )
@@ -221,6 +222,5 @@ def _collect(root: Node, pairs: list[tuple[Node, str, int | None]], notes: list[
     return Found(names, labels, classes, None if None in parts else parts, notes)
 
 
-def _listed(items: Iterable) -> str:
-    names = sorted(getattr(item, "name", item) for item in items)
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+def _named(items: Iterable) -> str:
+    return listed(sorted(getattr(item, "name", item) for item in items))
