@@ -28,8 +28,8 @@ from labutils.experiments.depth_decay_grid import surface_run
 from labutils.experiments.forgetting_trade_off import ForgettingRun, trade_off
 from labutils.experiments.range_test_trials import rates_around_suggestion
 from labutils.experiments.runs import FEATURES, Run, Strategy, run_all
-from labutils.experiments.statistics import runs_table
-from labutils.experiments.surgical_finetuning import ADAPTING, at_best_rate, surgical_experiment
+from labutils.experiments.statistics import at_best_rate, runs_table
+from labutils.experiments.surgical_finetuning import ADAPTING, surgical_experiment
 from labutils.runtime.devices import pick_device
 from labutils.runtime.files import read_json, write_json
 from labutils.training.settings import Settings

@@ -19,7 +19,7 @@ from labutils.networks.freezing import freeze_all_but
 from labutils.networks.groups import LayerGroups, inference
 from labutils.runtime.files import atomic_write
 from labutils.runtime.seeds import derived_seed
-from labutils.training.activation_cache import autocast, pictures_per_pass
+from labutils.training.precision import autocast, pictures_per_pass
 from labutils.training.schedule import schedule_shape
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from labutils.networks.groups import LayerGroups, inference
 from labutils.runtime.files import atomic_write
 from labutils.runtime.progress import progress_bar
 from labutils.runtime.tensors import digest
-from labutils.training.activation_cache import autocast, pictures_per_pass
+from labutils.training.precision import autocast, pictures_per_pass
 from labutils.training.settings import Settings
 
 VIEWS = 4  # quarter turns are left out: every picture shows its cell with the busbars upright

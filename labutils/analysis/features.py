@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from labutils.networks.groups import LayerGroups, inference
-from labutils.training.activation_cache import pictures_per_pass
+from labutils.training.precision import pictures_per_pass
 
 
 def group_features(model: LayerGroups, images: Tensor) -> dict[str, Tensor]:

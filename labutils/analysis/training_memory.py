@@ -12,7 +12,8 @@ import torch
 from labutils.analysis.compute_costs import saved_for_backward, storages, without_shared_storage
 from labutils.data import Domain
 from labutils.networks.groups import LayerGroups
-from labutils.training.activation_cache import ActivationCache, autocast
+from labutils.training.activation_cache import ActivationCache
+from labutils.training.precision import autocast
 from labutils.training.settings import Settings
 from labutils.training.stages import Stage
 from labutils.training.trainer import Trainer

@@ -14,6 +14,7 @@ from .runs import (
     run_all,
 )
 from .statistics import (
+    at_best_rate,
     effective_data,
     intervals,
     leads,
@@ -24,7 +25,6 @@ from .statistics import (
 from .surgical_finetuning import (
     BLOCKS,
     adapt,
-    at_best_rate,
     evaluation_subset,
     shifted,
     surgical_experiment,

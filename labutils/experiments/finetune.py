@@ -115,7 +115,7 @@ def finetune(
     model = build_feature_extractor(backbone, len(domain.classes), weights=weights, seed=seed)
     model.to(pick_device(device))
     choice = _Choice(domain, settings, lambda: 60 * minutes - (perf_counter() - started))
-    with fastest_thread_count(some_work(domain, backbone)):
+    with fastest_thread_count(_some_work(domain, backbone)):
         choice.head(model, _augmentations(domain) if augmentation is None else (augmentation,))
         choice.deeper()
         seen = evaluate(choice.best, domain, "test", choice.settings, choice.cache)
@@ -125,7 +125,7 @@ def finetune(
     return result
 
 
-def some_work(domain: Domain, backbone: str) -> Callable[[], None]:
+def _some_work(domain: Domain, backbone: str) -> Callable[[], None]:
     """A step of the training to come, small and without consequences, for `fastest_thread_count`."""
     model = build_feature_extractor(backbone, 2, pretrained=False)
     freeze_all_but(model, model.names[-2:])

@@ -210,20 +210,3 @@ def _operate(source, original, shift, labels, groups, rates, settings) -> list[d
             }
         )
     return rows
-
-
-def at_best_rate(
-    table: pd.DataFrame, by: Sequence[str] = ("domain", "shift", "block", "seed")
-) -> pd.DataFrame:
-    """For each value of ``by`` the row whose rate did best on validation; the lowest rate of several.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The columns ``by``, base_lr and validation_accuracy.
-    by : sequence of str
-        What is tuned by itself; it has to hold the seed, or one run would be chosen for all seeds.
-    """
-    ordered = table.sort_values("base_lr", kind="stable")
-    best = ordered.groupby(list(by), sort=False)["validation_accuracy"].idxmax()
-    return table.loc[sorted(best)].reset_index(drop=True)

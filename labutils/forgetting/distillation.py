@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from labutils.data.streaming import ReadAhead
 from labutils.networks.groups import LayerGroups, inference
 from labutils.runtime.tensors import digest
-from labutils.training.activation_cache import autocast, pictures_per_pass
 from labutils.training.extra_loss import ExtraLoss
+from labutils.training.precision import autocast, pictures_per_pass
 
 
 class LearningWithoutForgetting(ExtraLoss):

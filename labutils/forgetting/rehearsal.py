@@ -13,8 +13,9 @@ from labutils.data import Domain
 from labutils.runtime.distributed import world_size
 from labutils.runtime.seeds import default_seed, derived_seed
 from labutils.runtime.tensors import digest
-from labutils.training.activation_cache import Inputs, autocast
+from labutils.training.activation_cache import Inputs
 from labutils.training.extra_loss import ExtraLoss
+from labutils.training.precision import autocast
 
 
 @dataclass(frozen=True)

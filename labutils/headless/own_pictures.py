@@ -7,7 +7,7 @@ import pandas as pd
 
 from labutils.data import Domain
 from labutils.deploy.files import open_classifier, save
-from labutils.experiments.finetune import finetune, some_work
+from labutils.experiments.finetune import finetune
 from labutils.experiments.runs import Pictures
 from labutils.experiments.trials import Finetuned
 from labutils.headless.page import write_page
@@ -15,7 +15,6 @@ from labutils.networks.backbones import DEFAULT_BACKBONE
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.devices import pick_device
 from labutils.runtime.files import atomic_write
-from labutils.runtime.threads import fastest_thread_count
 from labutils.training.evaluation import Evaluation, evaluate
 
 FOR_CHOOSING = 0.75  # of the minutes; the rest opens the pictures, saves, and writes the report
@@ -49,11 +48,10 @@ def train(
     network = _file(network)
     domain = pictures.open(image_size)
     print(domain.describe(), end="\n\n")
-    with fastest_thread_count(some_work(domain, backbone)):
-        left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
-        result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
-        save(result.model, domain, network)
-        write_results(network, result.model, domain, result.evaluation, result.tried)
+    left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
+    result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
+    save(result.model, domain, network)
+    write_results(network, result.model, domain, result.evaluation, result.tried)
     print(f"\n{result.evaluation.report()}\n\n{perf_counter() - started:.0f} s in all. Written:")
     for file in (network, *result_files(network)):
         print(f"  {file}")

@@ -22,13 +22,8 @@ from labutils.networks.inference_engine import fastest
 from labutils.runtime.files import data_folder
 from labutils.runtime.progress import progress_bar
 from labutils.runtime.tensors import digest
-from labutils.training.settings import PRECISIONS, Settings
-
-
-def pictures_per_pass(device: torch.device) -> int:
-    """How many pictures to run at a time without gradients: few on a CPU, where more take memory and save no time."""
-    return 32 if device.type == "cpu" else 256
-
+from labutils.training.precision import autocast, pictures_per_pass
+from labutils.training.settings import Settings
 
 # Pixels per channel from which an inference engine saves more time than its preparation takes: 200 pictures of 128 px.
 PAYS_FROM = 200 * 128 * 128
@@ -266,11 +261,3 @@ def _mapped(folder: Path, shape: tuple[int, ...], dtype: torch.dtype) -> torch.T
     except PermissionError:  # Windows keeps the name of a mapped file
         weakref.finalize(values, Path(file.name).unlink, missing_ok=True)
     return values
-
-
-def autocast(settings: Settings, device: torch.device) -> torch.autocast:
-    """The context in which activations have the precision of the settings."""
-    dtype = PRECISIONS[settings.precision]
-    # The type must be a low one even where autocast is off, or torch warns.
-    low = dtype if dtype != torch.float32 else torch.bfloat16
-    return torch.autocast(device.type, dtype=low, enabled=dtype != torch.float32)

@@ -12,8 +12,9 @@ from labutils.networks.groups import LayerGroups, inference
 from labutils.runtime.devices import pick_device
 from labutils.runtime.distributed import gather_rows, share
 from labutils.runtime.progress import progress_bar
-from labutils.training.activation_cache import ActivationCache, Inputs, autocast, pictures_per_pass
+from labutils.training.activation_cache import ActivationCache, Inputs
 from labutils.training.compatibility import require_fitting
+from labutils.training.precision import autocast, pictures_per_pass
 from labutils.training.settings import Settings
 
 FEWEST = (

@@ -13,7 +13,7 @@ from labutils.runtime.devices import pick_device
 from labutils.runtime.distributed import add_gradients, rank, share, start_alike, world_size
 from labutils.runtime.progress import progress_bar
 from labutils.runtime.seeds import derived_seed, seeded
-from labutils.training.activation_cache import ActivationCache, Inputs, autocast
+from labutils.training.activation_cache import ActivationCache, Inputs
 from labutils.training.compatibility import require_fitting
 from labutils.training.evaluation import Evaluation, evaluate_inputs
 from labutils.training.extra_loss import ExtraLoss
@@ -25,6 +25,7 @@ from labutils.training.optimizers import (
     require_held,
     trainable_parameters,
 )
+from labutils.training.precision import autocast
 from labutils.training.schedule import schedule_shape
 from labutils.training.stages import Stage
 

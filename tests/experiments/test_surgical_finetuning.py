@@ -8,10 +8,10 @@ import torch
 from helpers import changed, group_of, snapshot, with_statistics
 
 from labutils import Settings, evaluate
+from labutils.experiments.statistics import at_best_rate
 from labutils.experiments.surgical_finetuning import (
     SHIFTS,
     adapt,
-    at_best_rate,
     blurred,
     evaluation_subset,
     inverted,

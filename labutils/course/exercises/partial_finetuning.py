@@ -9,7 +9,7 @@ import torch
 from labutils.course.exercises.verdict import verdict, verdict_on_code
 from labutils.course.measured_tables import measured
 from labutils.course.small_networks import changed, changed_groups, small_network, small_pictures, state_of
-from labutils.experiments.surgical_finetuning import at_best_rate
+from labutils.experiments.statistics import at_best_rate
 
 
 def reads_bgr(answer: Callable) -> None:
