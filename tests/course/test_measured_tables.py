@@ -37,6 +37,7 @@ OLD = {
     "kept",
     "learning_curve",
     "levers",
+    "memory_costs",
     "probe_first",
     "progressive",
     "surface",
