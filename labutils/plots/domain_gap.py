@@ -69,7 +69,7 @@ def plot_strategy_map(rows: pd.DataFrame, strategies: Sequence[str]) -> Figure:
             ax.bar(x, 0.92, 0.96, bottom=y - 0.46, color=(*color, 0.25), edgecolor=color, **hatch)
             text = (
                 f"{row.labels} labels: {row.winner}\n"
-                f"{100 * row.lead:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f}) "
+                f"{100 * row.lead:+z.1f} points ({100 * row.low:+z.1f} to {100 * row.high:+z.1f}) "
                 f"{'clear' if row.clear else 'not clear'}\nenough: {row.enough}"
             )
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2.5}
