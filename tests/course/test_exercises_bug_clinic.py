@@ -233,7 +233,7 @@ def test_fix_8(printed):
         ("on both sides", torch.randperm(800).split(400)),  # the broken one
         ("on both sides", (rows[:600], rows[600:])),  # versions divided, not pictures
         ("rows are not used", (pictures_[:100], pictures_[100:])),
-        ("stand there twice", (fixed[0].repeat(2), fixed[1])),
+        ("appear twice", (fixed[0].repeat(2), fixed[1])),
         ("go from 0 to 799", (rows[:400] + 800, rows[:400])),
         ("at least 80 rows", (rows, rows[:0])),
         ("at least 80 rows", (fixed[0] + 0.5, fixed[1])),  # half rows are no rows

@@ -101,7 +101,7 @@ def test_what_is_left_out_is_named(tmp_path):
     with pytest.raises(ValueError, match="no notebook"):
         (tmp_path / "empty").mkdir()
         find_hand_ins(tmp_path / "empty", {})
-    with pytest.raises(ValueError, match="no folder"):
+    with pytest.raises(ValueError, match="not a folder"):
         find_hand_ins(tmp_path / "missing", {})
 
 

@@ -40,7 +40,6 @@ OLD = {
     "memory_costs",
     "probe_first",
     "progressive",
-    "surface",
     "surgical",
 }
 SHOWN = sorted({*USED, "group_costs"})  # the explorers of the pages 03 and 04 show it
