@@ -5,15 +5,17 @@ import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
 import numpy
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from labutils.data.splits import DataError
+from labutils.runtime.checks import is_whole
 
 MOST_BYTES = 2_000_000_000
 SMALLEST_SIZE, LARGEST_SIZE = 32, 512
@@ -22,7 +24,19 @@ LARGE, LARGEST = 50_000_000, 1_000_000_000  # pixels of one picture: opened one 
 DEPTHS = (1, 8, 10, 12, 14, 16, 20, 24, 32)  # bits
 GREY = (128, 128, 128)  # about the mean of photographs, so near zero for the network
 _OTHER_BYTE = {"RGB;16L": "RGB;16B", "RGB;16B": "RGB;16L"}
-_OTHER_BYTE["RGB;16N"] = "RGB;16B" if sys.byteorder == "little" else "RGB;16L"
+_OTHER_BYTE |= {"RGBA;16L": "RGBA;16B", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}  # the last: all four bytes
+_OTHER_BYTE |= {
+    f"{mode};16N": f"{mode};16{'B' if sys.byteorder == 'little' else 'L'}" for mode in ("RGB", "RGBA")
+}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # as a camera's note of orientation has them
 Scale = tuple[float, float]
 
 
@@ -48,6 +62,7 @@ class Preparation:
 
     def __post_init__(self) -> None:
         check_image_size(self.image_size)
+        object.__setattr__(self, "image_size", int(self.image_size))
         if self.fit not in FITS:
             raise DataError(
                 f'fit={self.fit!r} must be "crop" (the centre), "pad" (all, with a grey border) or "squash" '
@@ -65,7 +80,7 @@ class Preparation:
 
 def check_image_size(image_size: int) -> None:
     """Raise ``DataError`` unless ``image_size`` is a whole number from 32 to 512."""
-    if not isinstance(image_size, int) or not SMALLEST_SIZE <= image_size <= LARGEST_SIZE:
+    if not is_whole(image_size) or not SMALLEST_SIZE <= image_size <= LARGEST_SIZE:
         raise DataError(
             f"image_size={image_size!r} must be a whole number of pixels from {SMALLEST_SIZE} to {LARGEST_SIZE}; "
             "128 is a good start on a laptop, 224 is what most backbones were trained on"
@@ -206,8 +221,13 @@ def to_rgb(picture: Image.Image, scale: Scale | None = None) -> Image.Image:
 def from_deep(values: numpy.ndarray, scale: Scale) -> Image.Image:
     """Colour picture of what `deep_values` gave."""
     low, high = scale
-    levels = (numpy.nan_to_num(values.astype(numpy.float64), nan=low) - low) * (255 / (high - low))
-    return Image.fromarray((levels.clip(0, 255) + 0.5).astype(numpy.uint8)).convert("RGB")
+    colours = values[..., :3] if values.ndim == 3 else values
+    levels = (numpy.nan_to_num(colours.astype(numpy.float64), nan=low) - low) * (255 / (high - low))
+    levels = levels.clip(0, 255)
+    if values.ndim == 3 and values.shape[2] == 4:  # what is transparent becomes white
+        opaque = values[..., 3:] / 65535
+        levels = levels * opaque + 255 * (1 - opaque)
+    return Image.fromarray((levels + 0.5).astype(numpy.uint8)).convert("RGB")
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -221,24 +241,50 @@ def _upright(picture: Image.Image) -> Image.Image:
 def deep_values(picture: Image.Image) -> numpy.ndarray | None:
     """Numbers of a picture with more than 8 bits a channel or in floating point; ``None`` for all others.
 
-    Shape (height, width), or (height, width, 3) for a colour picture that was opened from a file.
+    Shape (height, width), or (height, width, 3 or 4) for a colour picture that is still in its file, 4 with transparency.
     """
-    if picture.mode == "RGB" and getattr(picture, "filename", "") and picture.tile:
+    if picture.mode in ("RGB", "RGBA") and getattr(picture, "fp", None) and picture.tile:
         args = picture.tile[0].args
         raw, *more = (args,) if isinstance(args, str) else args or ("",)
         if raw in _OTHER_BYTE:
-            # Pillow keeps the upper byte of the two, which leaves four of twelve bits. Read in the other order of bytes
-            # it keeps the lower one.
-            with Image.open(picture.filename) as lower:
-                swapped = _OTHER_BYTE[raw] if isinstance(args, str) else (_OTHER_BYTE[raw], *more)
-                lower.tile = [tile._replace(args=swapped) for tile in lower.tile]
-                return numpy.asarray(picture).astype(numpy.int64) * 256 + numpy.asarray(lower)
+            swapped = _OTHER_BYTE[raw] if isinstance(args, str) else (_OTHER_BYTE[raw], *more)
+            return _both_bytes(picture, raw, swapped)
     return numpy.asarray(_upright(picture)) if picture.mode.split(";")[0] in ("I", "F") else None
 
 
+def _both_bytes(picture: Image.Image, raw: str, swapped: str | tuple) -> numpy.ndarray:
+    # Pillow keeps the upper byte of the two, which leaves four of twelve bits. Read in the other order of bytes it keeps the
+    # lower one.
+    place = picture.fp.tell()
+    picture.fp.seek(0)
+    content = BytesIO(picture.fp.read())
+    picture.fp.seek(place)
+    with Image.open(content) as lower:
+        if frame := picture.tell():
+            lower.seek(frame)
+        lower.tile = [tile._replace(args=swapped) for tile in lower.tile]
+        low = numpy.asarray(lower).astype(numpy.int64)
+    if raw == "LA;16B":
+        grey, alpha = low[..., 0] * 256 + low[..., 1], low[..., 2] * 256 + low[..., 3]
+        values = numpy.stack([grey, grey, grey, alpha], -1)
+    else:
+        values = numpy.asarray(picture).astype(numpy.int64) * 256 + low
+    try:
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # a damaged note, see `_upright`
+        turn = None
+    if turn is None:
+        return values
+    planes = (
+        Image.fromarray(plane.astype(numpy.int32)).transpose(turn) for plane in numpy.moveaxis(values, -1, 0)
+    )
+    return numpy.stack([numpy.asarray(plane) for plane in planes], -1)
+
+
 def extent(values: numpy.ndarray) -> tuple[float, float]:
-    """Smallest and largest of the finite values."""
-    finite = values[numpy.isfinite(values)]
+    """Smallest and largest of the finite values, transparency left out."""
+    colours = values[..., :3] if values.ndim == 3 else values
+    finite = colours[numpy.isfinite(colours)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 

@@ -102,10 +102,14 @@ def folder(
         raise DataError(
             f'parts={parts!r} must be a mapping such as {{"train": "first", "test": "second"}}, "test" or False'
         )
+    if not str(path):
+        raise DataError("The name of the folder is empty: give the folder of your pictures")
     path = Path(path).expanduser().resolve()
     found = find(path, labels, groups, parts)
     decoded, preparation = _decode(path, found, preparation, skip_unreadable)
     rows, copies = decoded.extras["rows"].tolist(), decoded.extras["copies"]
+    if not rows:
+        raise DataError(f"No picture in {path} could be read: {listed(decoded.notes)}")
     names, extras, part = [found.names[row] for row in rows], {"together": copies}, None
     if found.parts is not None:
         extras["part"] = part = torch.tensor(found.parts)[rows]
@@ -182,7 +186,7 @@ def _decode(
             notes=tuple(notes),
         )
 
-    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    place = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
     suffix = "" if preparation.fit == "crop" else f"-{preparation.fit}"
     kept = data_folder() / "domains" / f"folder-{place}-{size}{suffix}.safetensors"
     decoded = decode_once(kept, settings, decode)

@@ -1,8 +1,10 @@
 """A finished classifier: pictures of any kind in, a table of names and probabilities out."""
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -43,6 +45,8 @@ class Classifier(nn.Module):
         From `fit_temperature`: logits are divided by it.
     novelty : Novelty, optional
         Tells pictures that are unlike all training pictures.
+    tested_on : str, optional
+        `test_digest` of the pictures that it was not trained on.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Classifier(nn.Module):
         preparation: Preparation,
         temperature: float = 1.0,
         novelty: Novelty | None = None,
+        tested_on: str = "",
     ):
         super().__init__()
         if not temperature > 0:
@@ -59,6 +64,7 @@ class Classifier(nn.Module):
         # The memory order decides how convolutions add up: with the same one, reloaded weights answer to the last bit.
         self.model, self.classes = model.to(memory_format=torch.channels_last), tuple(classes)
         self.preparation, self.temperature, self.novelty = preparation, float(temperature), novelty
+        self.tested_on = tested_on
         self.requires_grad_(False).eval()
 
     def __repr__(self) -> str:
@@ -123,7 +129,13 @@ class Classifier(nn.Module):
         with ThreadPoolExecutor(4) as pool, progress_bar(total=len(pictures), desc="Predicting") as bar:
             for first in range(0, len(pictures), AT_A_TIME):
                 some = pictures[first : first + AT_A_TIME]
-                rows += self._rows(some, list(pool.map(self._prepared, some)), top)
+                # Pictures in memory here, one by one: two threads must not decode the same object.
+                waiting = [
+                    pool.submit(self._prepared, each) if isinstance(each[1], Path) else self._prepared(each)
+                    for each in some
+                ]
+                prepared = [each.result() if isinstance(each, Future) else each for each in waiting]
+                rows += self._rows(some, prepared, top)
                 bar.update(len(some))
         return pd.DataFrame(rows)
 
@@ -157,6 +169,13 @@ class Classifier(nn.Module):
         with inference(self):
             probabilities, unfamiliar = self(images.to(device))
         return probabilities.cpu(), unfamiliar.cpu()
+
+
+def test_digest(domain: Domain) -> str:
+    """Short name of the test pictures, by the names of their files: differs as soon as one is another."""
+    names = domain.files or range(len(domain.images))
+    listed = "\n".join(sorted(str(names[i]) for i in domain.test.tolist()))
+    return hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def pack(model: LayerGroups, domain: Domain, temperature: float | None = None) -> Classifier:
@@ -193,6 +212,7 @@ def pack(model: LayerGroups, domain: Domain, temperature: float | None = None) -
         domain.classes,
         Preparation(**asdict(domain.preparation), channels=domain.channels),
         1.0 if temperature is None else temperature,
+        tested_on=test_digest(domain),
     )
     validation, logits = _seen(classifier, domain, domain.validation)
     if not logits.isfinite().all():

@@ -67,6 +67,7 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
         "mean": classifier.model.mean,
         "std": classifier.model.std,
         "temperature": classifier.temperature,
+        "tested_on": classifier.tested_on,
         "lab": version("transfer-learning-lab"),
     }
     _require_same_shapes(classifier.model, description)
@@ -130,7 +131,14 @@ def open_classifier(path: str | Path, head: nn.Module | None = None) -> Classifi
         novelty = Novelty(features, classes)
     scale = description["preparation"].pop("scale")
     preparation = Preparation(**description["preparation"], scale=scale and tuple(scale))
-    classifier = Classifier(model, description["classes"], preparation, description["temperature"], novelty)
+    classifier = Classifier(
+        model,
+        description["classes"],
+        preparation,
+        description["temperature"],
+        novelty,
+        description.get("tested_on", ""),
+    )
     try:
         classifier.load_state_dict(tensors)
     except RuntimeError as error:

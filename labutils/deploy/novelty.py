@@ -66,7 +66,9 @@ class Novelty(nn.Module):
         novelty = cls(train.shape[1], len(known))
         novelty.whitening.copy_(whitening)
         novelty.centres.copy_(centres @ whitening)
-        novelty.threshold.fill_(upper_bound(novelty(validation).double()))
+        # A few at a time: pictures × classes × features may be more than there is memory.
+        distances = torch.cat([novelty(some) for some in validation.split(16)])
+        novelty.threshold.fill_(upper_bound(distances.double()))
         return novelty
 
     def forward(self, features: Tensor) -> Tensor:

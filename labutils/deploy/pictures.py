@@ -1,6 +1,7 @@
 """Whatever shows pictures (paths, folders, PIL pictures, arrays, tensors), prepared as the training pictures were."""
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 from labutils.data import DataError, decoding
 from labutils.data.layouts.tree import scan
 
+NO_LISTS = (str, bytes, bytearray, memoryview, dict)  # nor a table, whose parts are its headings
 CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 GREY = (19595, 38470, 7471)  # of 65536: red, green and blue in a grey value, as in Pillow (ITU-R 601-2)
 
@@ -64,19 +66,22 @@ def found(what: Any) -> list[tuple[str, Path | Image.Image]]:
 
 
 def _collect(what: Any, into: list[tuple[str, Path | Image.Image]]) -> None:
-    if isinstance(what, str | os.PathLike):
+    if isinstance(what, str | os.PathLike) and str(what):
         into += [(str(path), path) for path in _files(Path(what).expanduser())]
     elif isinstance(what, Image.Image):
-        into.append((getattr(what, "filename", "") or f"picture {len(into) + 1}", what))
-    elif isinstance(what, np.ndarray | Tensor):
+        # An iterator over frames gives one object again and again.
+        picture = what.copy() if getattr(what, "is_animated", False) else what
+        into.append((getattr(what, "filename", "") or f"picture {len(into) + 1}", picture))
+    elif isinstance(what, np.ndarray | Tensor) and getattr(what.dtype, "kind", "") not in tuple("OSU"):
         for picture in from_numbers(what):
             into.append((f"picture {len(into) + 1}", picture))
-    elif isinstance(what, Iterable) and not isinstance(what, bytes | dict):
+    elif isinstance(what, Iterable) and not isinstance(what, NO_LISTS) and not hasattr(what, "columns"):
         for one in what:
             _collect(one, into)
     else:
         raise TypeError(
-            f"A {type(what).__name__} is no picture: give a path, a folder, a PIL picture, a numpy array or a tensor, "
+            f"A {type(what).__name__} {'that is empty ' * isinstance(what, str)}is not a picture: give a path, a folder, a PIL "
+            "picture, a numpy array or a tensor, "
             "or a list of them (bytes of a file: PIL.Image.open(io.BytesIO(bytes)))"
         )
 
@@ -85,7 +90,9 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise FileNotFoundError(f"There is no file or folder {path}: check the spelling")
+        online = re.match("https?:/", str(path))
+        remedy = "download the picture first" if online else "check the spelling"
+        raise FileNotFoundError(f"There is no file or folder {path}: {remedy}")
     files = [path / place for place in sorted(scan(path).files())]
     if not files:
         raise ValueError(f"{path} holds no pictures: no file there has an ending that Pillow opens")

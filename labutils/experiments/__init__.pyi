@@ -17,6 +17,7 @@ from .statistics import (
     at_best_rate,
     effective_data,
     intervals,
+    lead,
     leads,
     runs_table,
     steps_to_match,

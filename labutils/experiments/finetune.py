@@ -110,6 +110,12 @@ def finetune(
         raise ValueError(
             "finetune is the work of one process: what it tries depends on the clock. Call it on one of them"
         )
+    if not isinstance(domain, Domain):
+        raise TypeError(
+            f"The pictures are given as {type(domain).__name__}, not as a Domain: open them with load or folder"
+        )
+    if not (len(domain.train) and len(domain.validation) and len(domain.test)):
+        raise ValueError(f"{domain!r}: finetune needs pictures for training, for validation and for the test")
     started, seed = perf_counter(), default_seed() if seed is None else seed
     settings = _settings(domain, seed, device)
     model = build_feature_extractor(backbone, len(domain.classes), weights=weights, seed=seed)

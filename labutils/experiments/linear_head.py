@@ -26,6 +26,7 @@ LEAST = 0.5  # of the mean deviation of the features
 WORTH = 0.98  # of the loss: what an augmentation must reach to be preferred to those before it
 MOST_ROWS = 6000  # with views; more pictures get fewer of them
 MOST_PICTURES = 20_000  # that a head is fitted to; 1280 features of each take 100 MB
+ALONE, SPARE = -1, -2  # folds of pictures that are never held out; the latter are not trained on either
 MOST_IN_FOLDS = 2000  # pictures that the strength is chosen on
 
 
@@ -84,6 +85,9 @@ def fit_linear_head(
     if linear is None:
         raise ValueError("The head does not end in one linear layer: train it with fit")
     ids = domain.train
+    if len(of_class := domain.labels[ids].unique()) < 2:
+        name = domain.classes[of_class[0]] if len(of_class) else "none"
+        raise ValueError(f"All training pictures are of one class ({name}): there is nothing to tell apart")
     if len(ids) > MOST_PICTURES:
         ids = choose(ids, domain.labels, MOST_PICTURES, settings.seed)
     cache = cache if cache is not None else ActivationCache(settings.cache_limit_gb)
@@ -178,15 +182,19 @@ def _rotated(features: np.ndarray) -> np.ndarray:
 
 
 def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Fold of each picture, class by class; -1 (never held out) for the only picture of a class, and for what is too much."""
+    """Fold of each picture, class by class; `ALONE` for the only picture of a class, `SPARE` for what is too much.
+
+    Two pictures of each class stay, in two folds, so that no fit lacks a class.
+    """
     random = np.random.default_rng(derived_seed(seed, "folds"))
-    folds = np.full(len(labels), -1)
+    folds, kept = np.full(len(labels), ALONE), []
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
         if len(members) > 1:
             folds[members] = np.arange(len(members)) % FOLDS
-    spare = random.permutation(len(labels))[MOST_IN_FOLDS:]
-    folds[spare] = -1
+        kept += members[:2].tolist()
+    others = np.setdiff1d(random.permutation(len(labels)), kept, assume_unique=True)
+    folds[others[max(0, MOST_IN_FOLDS - len(kept)) :]] = SPARE
     return folds
 
 
@@ -197,9 +205,7 @@ def _held_out_loss(features, labels, folds, strength, settings) -> float:
     losses, weights = [], compute_sample_weight(settings.class_weights, labels)
     for fold in np.unique(folds[folds >= 0]):
         out = folds == fold
-        rows = np.flatnonzero(~out)
-        if len(labels) > MOST_IN_FOLDS:  # all would take too long; those never held out are dropped
-            rows = np.flatnonzero((folds >= 0) & ~out)
+        rows = np.flatnonzero((folds != SPARE) & ~out)
         w, b = _regress(features[:, rows], labels[rows], strength, settings, outputs)
         logits = torch.from_numpy(features[0, out] @ w.T + b)
         losses.append(nn.functional.cross_entropy(logits, torch.from_numpy(labels[out]), reduction="none"))

@@ -1,11 +1,14 @@
 """A folder of pictures in; a finished classifier, its predictions and its report out."""
 
+import os
+import warnings
 from pathlib import Path
 from time import perf_counter
 
 import pandas as pd
 
 from labutils.data import Domain
+from labutils.deploy.classifier import test_digest
 from labutils.deploy.files import open_classifier, save
 from labutils.experiments.finetune import finetune
 from labutils.experiments.runs import Pictures
@@ -46,7 +49,9 @@ def train(
     """
     started = perf_counter()
     network = _file(network)
-    domain = pictures.open(image_size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # `describe` repeats what they say
+        domain = pictures.open(image_size)
     print(domain.describe(), end="\n\n")
     left = FOR_CHOOSING * minutes - (perf_counter() - started) / 60
     result = finetune(domain, max(left, 0.05 * minutes), backbone, seed)
@@ -77,9 +82,18 @@ def report(network: Path, pictures: Pictures, to: Path | None = None, *, whole: 
     }
     pictures = Pictures.at(pictures.path, **options, **({"parts": "test"} if whole else {}))
     domain = pictures.open(classifier.preparation.image_size)
+    domain.match(classifier.classes)  # other classes are the first thing to say
+    if not whole and test_digest(domain) != classifier.tested_on:
+        raise ValueError(
+            f"The test part of {pictures.path} is not that of the training, so {network} may have been trained on it: "
+            "pictures were added or taken away, or train had another --seed, --groups or --labels. Give what train was given, or "
+            "a folder of new pictures and --all"
+        )
     model = classifier.model.to(pick_device())
     seen = evaluate(model, domain, "test")
-    page = Path(network).with_suffix(".html") if to is None else to
+    page = Path(network).with_suffix(".html") if to is None else to.expanduser()
+    if page.is_dir():
+        raise ValueError(f"--html {page} is a folder: give the name of a file")
     write_results(page, model, domain, seen)
     print(f"{domain.describe()}\n\n{seen.report()}\n\nWritten: {', '.join(map(str, result_files(page)))}")
     return seen
@@ -136,8 +150,12 @@ def write_results(
 
 
 def _file(path: Path) -> Path:
+    path = path.expanduser()
     if path.is_dir() or path.suffix != ".safetensors":
         raise ValueError(
             f"--save {path}: give the name of a file that ends in .safetensors, such as flowers.safetensors"
         )
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise ValueError(f"--save {path}: {above} is not a folder that you may write to")
     return path

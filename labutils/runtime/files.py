@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 def data_folder() -> Path:
     """Folder for decoded pictures and spilled activations: ``LAB_DATA`` or the project's ``data``."""
-    return Path(os.environ.get("LAB_DATA", PROJECT / "data"))
+    return Path(os.environ.get("LAB_DATA", PROJECT / "data")).expanduser()
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     from labutils.runtime.distributed import is_main  # loads torch, which reading does not need
 
-    path = Path(path)
+    path = Path(path).expanduser()
     if not is_main():
         with tempfile.TemporaryDirectory() as dropped:
             yield Path(dropped) / path.name

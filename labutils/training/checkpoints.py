@@ -109,6 +109,8 @@ def load_checkpoint(path: str | Path, run: dict, trainer: Trainer) -> Progress |
     path = Path(path)
     if not path.exists():
         return None
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the checkpoint the name of a file")
     remedy = f"Delete {path} to start anew, or give another name"
     try:
         stored = torch.load(path, map_location=trainer.device, weights_only=True)

@@ -1,5 +1,6 @@
 """Files as cameras and scanners write them: every ending, depth and shape; damage is named."""
 
+import io
 import struct
 import warnings
 import zlib
@@ -105,19 +106,24 @@ def test_deep_pictures_are_scaled_by_what_the_set_holds(top, save, levels, white
     assert domain.scale == (0, white) and domain.preparation == Preparation(32, "crop", (0, white))
 
 
-def write_deep_colour(file, values):
-    """PNG of three channels of 16 bits, which Pillow cannot write."""
+def write_deep_colour(file, values, orientation: int = 1):
+    """PNG of two to four channels of 16 bits, the even ones with transparency, which Pillow cannot write."""
 
     def chunk(kind, content):
         return (
             struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         )
 
-    height, width, _ = values.shape
+    height, width, channels = values.shape
+    turned = chunk(
+        b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01" + struct.pack(">HHI", orientation, 0, 0)
+    )
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0))
     with open(file, "wb") as out:
-        out.write(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+        out.write(
+            b"\x89PNG\r\n\x1a\n" + head + turned + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+        )
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "zip.tif", "big.tif"])
@@ -136,6 +142,47 @@ def test_sixteen_bits_of_colour_are_read_whole(top, ending):
     domain, said = opened(top)
     assert abs(brightest(domain)[1] - 249) < 12 and "0 to 4095" in said
     assert domain.images[-1, 0].max() > 1.9 * domain.images[-1, 1].max() > 3 * domain.images[-1, 2].max()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_sixteen_bits_with_transparency_too(top, channels):
+    def save(file, values):
+        opaque = numpy.full_like(values, 65535)
+        write_deep_colour(f"{file}.png", numpy.stack([*[values] * (channels - 1), opaque], 2))
+
+    deep(top, save)
+    domain, said = opened(top)
+    assert abs(brightest(domain)[0] - 62) < 8 and abs(brightest(domain)[1] - 249) < 12 and "0 to 4095" in said
+
+
+def test_what_is_transparent_in_sixteen_bits_becomes_white(tmp_path):
+    values = numpy.zeros((40, 40, 4))
+    values[:20, :, 3] = 65535
+    write_deep_colour(tmp_path / "a.png", values)
+    pixels = decoding.read_picture(tmp_path / "a.png", Preparation(32, scale=(0, 65535)))
+    assert pixels[:, 2].max() == 0 and pixels[:, -2].min() == 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bits_of_colour_are_turned_upright(tmp_path, orientation):
+    values = numpy.random.default_rng(0).integers(0, 65536, (40, 40, 3))
+    write_deep_colour(tmp_path / "deep.png", values, orientation)
+    with Image.open(tmp_path / "deep.png") as file:
+        exif = file.getexif()
+    Image.fromarray((values // 256).astype("uint8")).save(tmp_path / "flat.png", exif=exif)
+    prepare = Preparation(32, scale=(0, 65535))
+    deep_one, flat = (
+        decoding.read_picture(tmp_path / f"{name}.png", prepare).int() for name in ("deep", "flat")
+    )
+    assert (deep_one - flat).abs().max() <= 1
+
+
+def test_a_deep_picture_from_memory_is_as_deep(tmp_path):
+    values = numpy.random.default_rng(0).integers(0, 4096, (40, 40, 3))
+    write_deep_colour(tmp_path / "a.png", values)
+    prepare = Preparation(32, scale=(0, 4095))
+    from_memory = Image.open(io.BytesIO((tmp_path / "a.png").read_bytes()))
+    assert torch.equal(prepare(from_memory), decoding.read_picture(tmp_path / "a.png", prepare))
 
 
 def test_values_below_zero_are_black_at_the_smallest(top):

@@ -192,3 +192,70 @@ def test_a_table_in_memory_without_headings_and_with_blanks(top):
     file.write_text(rows("{n}.png, {c} ", heading=""))
     domain = folder(top, 32, labels=pd.read_csv(file, header=None))
     assert domain.classes == ("cat", "dog") and (domain.labels == torch.arange(2).repeat_interleave(4)).all()
+
+
+@pytest.mark.parametrize(
+    "columns", [["", "file", "label"], ["label", "file"], ["label", "id"], ["id", "label"]]
+)
+def test_row_numbers_and_labels_are_not_taken_for_names(top, columns):
+    """Every number is the name of a picture without its ending, too."""
+    table = pd.DataFrame({"": range(8), "file": [f"{7 - n}.png" for n in range(8)], "label": [0, 1] * 4})
+    table["id"] = table["file"].str.removesuffix(".png")
+    domain, _ = opened(top, table[columns].to_csv(index=False))
+    assert {file: int(domain.labels[i]) for i, file in enumerate(domain.files)} == {
+        f"{'xy'[(7 - n) // 4]}/{7 - n}.png": n % 2 for n in range(8)
+    }
+
+
+@pytest.mark.parametrize(
+    "column, values",
+    [("split", ["train", "test_seen"]), ("split", [0, 1]), ("usage", ["Training", "PrivateTest"])],
+)
+def test_a_split_that_is_not_understood_is_refused(top, column, values):
+    table = pd.DataFrame(
+        {"file": [f"{n}.png" for n in range(8)], "label": list("ab") * 4, column: values * 4}
+    )
+    with pytest.raises(DataError, match=f"Column '{column}' holds .*write train, validation and test"):
+        folder(top, 32, labels=table)
+
+
+@pytest.mark.parametrize("column", ["is_train", "fold"])
+def test_what_may_mean_a_part_is_not_passed_over_in_silence(top, column):
+    table = pd.DataFrame(
+        {"file": [f"{n}.png" for n in range(8)], "label": list("ab") * 4, column: [0, 1] * 4}
+    )
+    domain = folder(top, 32, labels=table)
+    assert any(f"Column '{column}' (0, 1) does not name train" in note for note in domain.notes)
+
+
+def test_pictures_without_a_group_are_not_one_group(top):
+    table = pd.DataFrame(
+        {"file": [f"{n}.png" for n in range(8)], "label": list("ab") * 4, "who": ["", ""] * 4}
+    )
+    domain = folder(top, 32, labels=table, groups="who")
+    assert min(map(len, (domain.train, domain.validation, domain.test))) >= 1
+    assert any("8 pictures have nothing in column 'who'" in note for note in domain.notes)
+
+
+@pytest.mark.parametrize("labels", [{"0.png": "a"}, ["a"], pd.Series(["a"])], ids=["dict", "list", "Series"])
+def test_labels_of_another_kind_are_refused(top, labels):
+    with pytest.raises(DataError, match="labels must be a file or a pandas DataFrame"):
+        folder(top, 32, labels=labels)
+
+
+def test_json_is_not_read_as_a_table(top):
+    (top / "labels.json").write_text("{}")
+    with pytest.raises(DataError, match="is JSON"):
+        folder(top, 32, labels="labels.json")
+
+
+def test_unicode_text_of_excel(top):
+    domain, _ = opened(top, rows("{n}.png,{c}", separator="\t"), "utf-16")
+    assert domain.classes == ("cat", "dog")
+
+
+def test_names_are_compared_as_they_look(top):
+    """A Mac writes é as e and an accent."""
+    (top / "x" / "0.png").rename(top / "x" / "cafe\u0301.png")
+    domain, _ = opened(top, rows("{n}.png,{c}").replace("0.png", "caf\u00e9.png"))
+    assert len(domain.files) == 8

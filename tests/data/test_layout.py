@@ -391,7 +391,8 @@ def test_linked_folders_are_followed_once_and_loops_end(top, tmp_path):
     (top / "c").symlink_to(tmp_path / "third")
     fill(tmp_path / "third")
     domain, said = opened(top)
-    assert domain.labels.bincount().tolist() == [4, 8, 4] and said == ""
+    assert domain.labels.bincount().tolist() == [4, 8, 4]
+    assert said == "Left out: 1 files that Pillow does not open (1 (a link to a picture that is not there))"
 
 
 def test_names_of_any_script_and_form(top):
@@ -453,3 +454,25 @@ def test_groups_that_given_parts_tear_apart_are_reported(top):
         fill(top / part / "a", top / part / "b", count=6)
     domain, said = opened(top, groups=r"(\d)\.png")
     assert "tear 6 groups apart" in said and torch.equal(domain.test, domain.test.sort().values)
+
+
+def test_what_a_link_does_not_lead_to_is_counted(top, tmp_path):
+    """As git-annex, DVC or a disk that is not mounted leave them."""
+    fill(top / "a", top / "b")
+    for number in range(20):
+        (top / "a" / f"missing{number}.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (top / "c").symlink_to(top / "a")
+    domain, said = opened(top)
+    assert domain.classes == ("a", "b") and "20 (a link to a picture that is not there)" in said
+    assert "links to folders that are here already: c" in said
+
+
+@pytest.mark.parametrize("parts", [("",), ("train", "test")], ids=["flat", "parts"])
+def test_a_class_whose_files_are_not_opened_is_named(top, parts):
+    for part in parts:
+        fill(top / part / "a", top / part / "b")
+        (top / part / "c").mkdir()
+        for number in range(8):
+            (top / part / "c" / f"{number}.heic").touch()
+    domain, said = opened(top)
+    assert domain.classes == ("a", "b") and "8 .heic, which Pillow does not open" in said

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import changed, snapshot, with_statistics
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import labutils as lab
 from labutils.data.decoding import read_picture
@@ -119,7 +120,7 @@ BAD = {
     "no pixels": (np.zeros((0, 8, 3), "uint8"), "shape"),
     "no pictures": ([], "empty"),
     "bytes": (b"\x89PNG", "PIL.Image.open"),
-    "a number": (3, "is no picture"),
+    "a number": (3, "is not a picture"),
 }
 
 
@@ -152,3 +153,35 @@ def test_names_that_do_not_fit(trained, tiny_domain):
     trained.head = torch.nn.Linear(16, 5)
     with pytest.raises(ValueError, match="3 names for 5 outputs"):
         pack(trained, tiny_domain)
+
+
+def test_one_object_given_many_times_is_answered_as_once(classifier, tmp_path):
+    file = tmp_path / "large.jpg"
+    Image.effect_noise((600, 600), 90).convert("RGB").save(file)
+    table = classifier.predict([Image.open(file)] + [shared := Image.open(file)] * 11)
+    assert shared is not None and table["probability"].nunique() == 1 and (table["note"] == "").all()
+
+
+def test_frames_are_answered_one_by_one(classifier, tmp_path):
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / "stack.tif", save_all=True, append_images=frames[1:])
+    seen = classifier.predict(ImageSequence.Iterator(Image.open(tmp_path / "stack.tif")))
+    assert np.allclose(seen["probability"], classifier.predict(frames)["probability"])
+
+
+def test_paths_in_an_array_are_paths(classifier, tmp_path):
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "a.png")
+    assert len(classifier.predict(np.array([str(tmp_path / "a.png")] * 2))) == 2
+
+
+@pytest.mark.parametrize(
+    "what", ["", pd.DataFrame({"file": ["a.png"]}), bytearray(b"x")], ids=["empty", "table", "bytes"]
+)
+def test_what_is_not_a_picture_is_refused(classifier, what):
+    with pytest.raises(TypeError, match="is not a picture"):
+        classifier.predict(what)
+
+
+def test_an_address_is_not_a_file(classifier):
+    with pytest.raises(FileNotFoundError, match="download the picture first"):
+        classifier.predict("https://example.org/a.jpg")

@@ -1,5 +1,6 @@
 """How the linear head is chosen: on pictures held out, as they are, and an augmentation only where it is worth it."""
 
+import dataclasses
 import itertools
 from collections import Counter
 from dataclasses import replace
@@ -143,3 +144,18 @@ def test_a_class_without_training_pictures_is_never_predicted(tiny_net, tiny_dom
     fit_linear_head(net, replace(tiny_domain, train=kept), Settings())
     assert set(evaluate(net, tiny_domain).predicted.tolist()) <= {0, 2}
     assert torch.isfinite(net.head.linear.bias).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_fit_lacks_a_class(seed):
+    labels = np.array([0] * (linear_head.MOST_IN_FOLDS + 500) + [1] * 2 + [2])
+    folds = linear_head._folds(labels, seed)
+    assert (folds >= 0).sum() <= linear_head.MOST_IN_FOLDS
+    for fold in np.unique(folds[folds >= 0]):
+        assert set(labels[(folds != linear_head.SPARE) & (folds != fold)]) == {0, 1, 2}
+
+
+def test_one_class_is_refused(tiny_net, tiny_domain):
+    one = tiny_domain.train[tiny_domain.labels[tiny_domain.train] == 0]
+    with pytest.raises(ValueError, match="All training pictures are of one class"):
+        fit_linear_head(tiny_net(), dataclasses.replace(tiny_domain, train=one), Settings())

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from labutils.experiments.statistics import effective_data, intervals, steps_to_match
+from labutils.experiments.statistics import effective_data, intervals, lead, steps_to_match
 
 
 def test_interval_is_students():
@@ -70,3 +72,14 @@ def test_steps_to_match():
     curves = pd.DataFrame(rows, columns=["start", "seed", "step", "validation_accuracy"])
     assert steps_to_match(curves, "pretrained", 0) == 10
     assert math.isnan(steps_to_match(curves, "random", 0))
+
+
+def test_a_lead_pairs_the_seeds():
+    one, other = pd.Series({0: 0.9, 1: 0.6, 2: 0.8, 7: 0.1}), pd.Series({2: 0.7, 1: 0.55, 0: 0.8})
+    found = lead(one, other)
+    differences = np.array([0.1, 0.05, 0.1])
+    half = stats.t.ppf(0.975, 2) * differences.std(ddof=1) / np.sqrt(3)
+    assert tuple(found) == pytest.approx(
+        (3, differences.mean(), *(differences.mean() + half * np.array([-1, 1])))
+    )
+    assert found.clear and str(found).endswith(", clear") and not lead(one[:1], other).clear

@@ -140,6 +140,27 @@ def test_a_report_reads_pictures_as_the_classifier_was_trained(
     assert [options["fit"] for options in opened] == ["pad", "pad"]
 
 
+@pytest.mark.parametrize("change", ["another seed", "another picture"])
+def test_pictures_that_may_have_been_trained_on_are_not_tested(pictures, train, tmp_path, capsys, change):
+    assert train(pictures, "--seed", "1") == 0
+    options = ["--seed", "2"] if change == "another seed" else ["--seed", "1"]
+    if change == "another picture":
+        for name in COLOURS:
+            Image.new("RGB", (40, 40), COLOURS[name]).save(pictures / name / "more.png")
+    report = ["report", str(tmp_path / "a.safetensors"), str(pictures)]
+    assert main([*report, *options]) == 1
+    assert "may have been trained on" in capsys.readouterr().err
+    if change == "another seed":
+        assert main([*report, "--seed", "1"]) == 0
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(pictures, train, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert train(pictures, save="file/a.safetensors") == 1
+    said = capsys.readouterr()
+    assert "is not a folder that you may write to" in said.err and "trial" not in said.out
+
+
 def test_a_report_scales_deep_pictures_as_those_of_the_training(train, tmp_path, monkeypatch):
     for place, highest in (("known", 4000), ("later", 900)):
         for number, name in enumerate(("dark", "bright")):
@@ -163,8 +184,8 @@ def test_damaged_pictures_are_left_out_when_asked(pictures, train, capsys):
     assert train(pictures) == 1
     error = capsys.readouterr().err
     assert "broken.png" in error and "leave them out with --skip-unreadable" in error
-    with pytest.warns(UserWarning, match="broken.png"):
-        assert train(pictures, "--skip-unreadable") == 0
+    assert train(pictures, "--skip-unreadable") == 0
+    assert "broken.png" in capsys.readouterr().out
 
 
 def test_too_few_to_tell_anything_is_said_in_words(train, tmp_path, capsys):

@@ -260,6 +260,11 @@ def test_settings_that_change_no_number_do_not_forbid_going_on(tiny_net, tiny_do
     )
 
 
+def test_a_folder_is_not_to_be_deleted(tiny_net, tiny_domain, tmp_path):
+    with pytest.raises(ValueError, match="is a folder: give the checkpoint the name of a file"):
+        run(tiny_net, tiny_domain, checkpoint=tmp_path)
+
+
 def test_no_file_means_a_new_run(tmp_path):
     assert load_checkpoint(tmp_path / "none.pt", {}, None) is None
 

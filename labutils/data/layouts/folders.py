@@ -165,10 +165,20 @@ def _class_folders(top: Node, root: Node, notes: list[str]) -> list[Node]:
     if len(top.filled) - len(outside) < 2:
         outside = []
     outside += [child for child in top.children if not child.total and not child.empty]
+    if top.links:
+        notes.append(
+            f"Left out, because they are links to folders that are here already: {listed(top.links)}"
+        )
     if outside:
-        listed = ", ".join(f"{child.name}/ ({child.total} pictures)" for child in outside)
-        notes.append(f"Left out, because they are not classes: {listed}")
+        described = ", ".join(f"{child.name}/ ({_content(child)})" for child in outside)
+        notes.append(f"Left out, because they are not classes: {described}")
     return [child for child in top.children if child not in outside]
+
+
+def _content(node: Node) -> str:
+    others = ", ".join(f"{count} {ending}" for ending, count in node.other_files().most_common(3))
+    unread = f", {others}, which Pillow does not open" if others and not node.total else ""
+    return f"{node.total} pictures{unread}"
 
 
 def _no_class(node: Node) -> bool:
@@ -181,6 +191,13 @@ def _classes_in_parts(nodes: dict[int, list[Node]], notes: list[str]) -> list[tu
     inside = {node: look_through(node, known) for node in every}
     trained = {child.name for node in nodes.get(0, every) for child in inside[node].filled}
     spelled = {name.casefold(): name for name in trained}  # Cat in train, cat in val
+    unread = {child.name: _content(child) for node in every for child in inside[node].children}
+    unread = {
+        name: what for name, what in unread.items() if name not in trained and what.startswith("0 pictures,")
+    }
+    if unread:
+        described = ", ".join(f"{name}/ ({what})" for name, what in sorted(unread.items()))
+        notes.append(f"Left out, because they are not classes: {described}")
     pairs = []
     for number, some in sorted(nodes.items()):
         for node in some:

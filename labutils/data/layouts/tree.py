@@ -47,6 +47,7 @@ class Node:
     pictures: list[str] = field(default_factory=list)
     others: Counter = field(default_factory=Counter)
     children: list["Node"] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)  # to folders that are here already
 
     @property
     def total(self) -> int:
@@ -119,6 +120,8 @@ def scan(top: Path) -> Node:
                     node.pictures.append(entry.name)
                 else:
                     node.others[ending or "(no ending)"] += 1
+            elif linked and os.path.splitext(entry.name)[1].lower() in counts:
+                node.others["(a link to a picture that is not there)"] += 1
 
     enter(root, str(top))
     while links:
@@ -127,6 +130,8 @@ def scan(top: Path) -> Node:
         if real not in known and not above:
             node.children.append(child)
             enter(child, real)
+        else:
+            node.links.append(child.name)
     _sort(root)
     return root
 
