@@ -3,6 +3,7 @@
 import warnings
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from labutils.networks.groups import LayerGroups
 from labutils.runtime.seeds import checked_seed, seeded
@@ -12,7 +13,8 @@ def add_adapters(model: LayerGroups, rank: int = 4, seed: int = 0) -> None:
     """Put a low-rank adapter beside every convolution of the pretrained groups, by the library peft.
 
     A convolution of weight W answers with W + B A, where A reduces to ``rank`` channels and B, which begins at 0,
-    brings them back: at first nothing changes. Depthwise convolutions have no channels to reduce and get none.
+    brings them back: at first nothing changes. Depthwise convolutions have no channels to reduce and get none, nor do dilated
+    ones and others that cannot be added up again.
 
     Parameters
     ----------
@@ -38,17 +40,28 @@ def add_adapters(model: LayerGroups, rank: int = 4, seed: int = 0) -> None:
         raise ValueError("This network has adapters already: call merge_adapters(model) first")
     from peft import LoraConfig, inject_adapter_in_model
 
-    targets = [
-        name
-        for name, module in model[:-1].named_modules()
-        if isinstance(module, nn.Conv2d) and module.groups == 1
-    ]
+    targets = [name for name, module in model[:-1].named_modules() if _can_be_adapted(module)]
+    if not targets:
+        raise ValueError(
+            "No convolution of this network can have an adapter: train its norms or biases instead"
+        )
     head_trained = [parameter.requires_grad for parameter in model.head.parameters()]
     with seeded(checked_seed(seed)), warnings.catch_warnings():
         inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=targets), model)
     for parameter, trained in zip(model.head.parameters(), head_trained, strict=True):
         parameter.requires_grad_(trained)
     model.train(model.training)
+
+
+def _can_be_adapted(module: nn.Module) -> bool:
+    """Whether peft's sum of two convolutions is one convolution again, which is what `merge_adapters` makes of it."""
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.groups == 1
+        and module.padding_mode == "zeros"
+        and module.dilation == (1, 1)
+        and not is_parametrized(module)
+    )
 
 
 def merge_adapters(model: LayerGroups) -> None:

@@ -9,7 +9,15 @@ from labutils.networks.groups import BatchNorm, LayerGroups
 from labutils.runtime.checks import is_whole
 
 WEIGHTS = ("all", "norms", "biases", "adapters")
-NORMS = (BatchNorm, nn.LayerNorm, nn.GroupNorm)
+NORMS = (
+    BatchNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.RMSNorm,
+)
 
 
 def freeze_all_but(model: LayerGroups, names: Iterable[str], weights: str | Sequence[str] = "all") -> None:
@@ -38,6 +46,8 @@ def chosen_parameters(
 ) -> dict[str, nn.Parameter]:
     """Name and parameter of all that `freeze_all_but` would leave trainable, shallow to deep; raises as it does."""
     require_weights(weights)
+    if isinstance(names, str):
+        raise ValueError(f"Give the names of groups in a tuple, such as ({names!r},)")
     names, weights = set(names), weights if isinstance(weights, str) else set(weights)
     unknown = names - set(model.names)
     if unknown:
@@ -52,6 +62,9 @@ def chosen_parameters(
         if group in names
         for path, parameter in _chosen(group, module, weights)
     }
+    body = [name for name in model.names[:-1] if name in names]
+    if weights in WEIGHTS[1:] and body and not any(name.partition(".")[0] != "head" for name in chosen):
+        raise ValueError(f"There are no {weights} in {', '.join(body)}: only the head would be trained")
     if not isinstance(weights, str) and (unknown := weights - set(chosen)):
         raise ValueError(f"No weights called {', '.join(sorted(unknown))} in {', '.join(sorted(names))}")
     return chosen
@@ -68,7 +81,7 @@ def _chosen(group: str, module: nn.Module, weights: str | set[str]) -> Iterator[
                     weights == "all"
                     or group == "head"
                     or (weights == "norms" and isinstance(part, NORMS))
-                    or (weights == "biases" and name == "bias")
+                    or (weights == "biases" and name.endswith("bias"))  # attention's is in_proj_bias
                     or (weights == "adapters" and is_adapter(path))
                 )
             if taken:

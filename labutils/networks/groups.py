@@ -1,7 +1,7 @@
 """The one idea of the lab: a network is a sequence of named layer groups, shallow to deep."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -43,6 +43,16 @@ class LayerGroups(nn.Sequential):
         image_size: int | None = None,
     ):
         super().__init__()
+        if not isinstance(groups, Mapping):
+            raise TypeError(
+                f"Give the groups by name, {{'stem': …, 'head': …}}, not as {type(groups).__name__}"
+            )
+        if "head" in list(groups)[:-1]:
+            raise ValueError(f"The group called head must be the last, not as in {', '.join(groups)}")
+        if len(mean) != 3 or len(std) != 3:
+            raise ValueError(
+                "mean and std have one number each for red, green and blue; grey pictures are given as all three"
+            )
         for name, group in groups.items():
             self.add_module(name, group)
         self.mean, self.std, self.backbone = tuple(mean), tuple(std), backbone
@@ -171,7 +181,9 @@ def head_output(model: LayerGroups, features: torch.Tensor) -> torch.Tensor:
         with inference(model.head):
             answers = model.head(features.to(weight.device))
     except Exception as error:
-        width = features.shape[1]
+        kinds = {type(part).__name__ for part in model.head.modules()}
+        flat = "Flatten" in kinds and not any("Pool" in kind for kind in kinds)
+        width = features[0].numel() if flat else features.shape[1]
         linear = [part for part in model.head.modules() if isinstance(part, nn.Linear)]
         if linear and linear[0].in_features != width:
             raise ValueError(

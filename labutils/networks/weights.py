@@ -85,9 +85,14 @@ def load_torchvision(network: nn.Module, name: str) -> None:
                 f"{url} where there is a network and put the file into {path.parent}, {ELSEWHERE}"
             ) from error
     weights = read_checked(path)  # DenseNet's files are older than the names of its layers
-    network.load_state_dict(
-        {re.sub(r"(denselayer\d+\.\w+)\.(\d)\.", r"\1\2.", key): tensor for key, tensor in weights.items()}
-    )
+    state = network.state_dict()  # with the version of each module, which some ask for
+    renamed = {
+        re.sub(r"(denselayer\d+\.\w+)\.(\d)\.", r"\1\2.", key): tensor for key, tensor in weights.items()
+    }
+    if renamed.keys() != state.keys():
+        network.load_state_dict(renamed)  # raises with the names, or is used to older ones
+    state.update(renamed)
+    network.load_state_dict(state)
 
 
 def timm_pretrained(name: str, **options) -> nn.Module:
@@ -157,7 +162,9 @@ def load_file(network: nn.Module, path: str | Path, head: set[str]) -> None:
     remarks += [f"left out: {listed(sorted(beside), 5)}"] if beside else []
     without = sorted(head & (unlike | (own.keys() - given.keys())))
     remarks += [f"its classifier is not used: {listed(without, 5)}"] if without else []
-    network.load_state_dict({key: given[key] for key in given if key not in unlike}, strict=False)
+    state = network.state_dict()  # with the version of each module, which some ask for
+    state.update({key: given[key] for key in given if key not in unlike})
+    network.load_state_dict(state)
     print(f"Weights from {path}" + (f" ({', '.join(remarks)})" if remarks else ""))
 
 
@@ -191,4 +198,13 @@ def _prefix(weights: Mapping, own: Mapping) -> str:
     """What the names in the file have before those of the network, such as ``module.``."""
     heads = {"", *(key[: match.end()] for key in weights for match in re.finditer(r"\.", key))}
     heads = {head for head in heads if head.count(".") <= 3}
-    return max(sorted(heads, key=len), key=lambda head: sum(head + key in weights for key in own))
+    fits = {
+        head: sum(head + key in weights for key in own)
+        for head in sorted(heads, key=lambda head: (len(head), head))
+    }
+    best = [head for head, count in fits.items() if count == max(fits.values()) > 0]
+    if len(best) > 1 and len(best[1]) == len(best[0]):
+        raise WeightsError(
+            f"The file holds weights for the network several times, under {', '.join(map(repr, best))}: save one of them alone"
+        )
+    return best[0] if best else ""

@@ -77,9 +77,13 @@ class Inputs:
     @cached_property
     def _engine(self) -> Callable[[torch.Tensor], torch.Tensor]:
         size = (3, self.domain.channels, self.domain.image_size, self.domain.image_size)
-        noise = torch.rand(size, generator=torch.Generator().manual_seed(0)).to(self.device)
+        noise = torch.rand(size, generator=torch.Generator().manual_seed(0))
+        some = torch.linspace(
+            0, len(self.domain.images) - 1, 3
+        ).long()  # what depends on the picture shows on pictures
+        pixels = torch.cat([noise, self.domain.images[some].float() / 255]).to(self.device)
         with inference(self.prefix):
-            return fastest(self.prefix, self._normalise(noise))
+            return fastest(self.prefix, self._normalise(pixels))
 
     def compute(
         self,
@@ -131,9 +135,9 @@ class Table:
     def __init__(
         self, inputs: Inputs, ids: torch.Tensor, view: int | None, first: torch.Tensor, folder: Path | None
     ):
-        self._channels_last = first.ndim == 4
+        self._rows_last, self._channels_last = first.ndim == 4, inputs.settings.channels_last
         # Rows are stored as height, width, channel, so that taking some gives channels-last batches for free.
-        first = first.permute(0, 2, 3, 1) if self._channels_last else first
+        first = first.permute(0, 2, 3, 1) if self._rows_last else first
         shape = (len(ids), *first.shape[1:])
         if folder is None:
             self.values = torch.empty(shape, dtype=first.dtype, device=first.device)
@@ -149,13 +153,14 @@ class Table:
         inputs.pictures.announce(chunks)
         for i, chunk in enumerate(progress_bar(chunks, desc="Frozen groups, once")):
             x = inputs.compute(chunk, view, run)
-            self.values[i * size : i * size + len(chunk)] = (
-                x.permute(0, 2, 3, 1) if self._channels_last else x
-            )
+            self.values[i * size : i * size + len(chunk)] = x.permute(0, 2, 3, 1) if self._rows_last else x
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
         x = self.values[self._row[ids].to(self.values.device)].to(self._device)
-        return x.permute(0, 3, 1, 2) if self._channels_last else x
+        if not self._rows_last:
+            return x
+        x = x.permute(0, 3, 1, 2)
+        return x if self._channels_last else x.contiguous()
 
 
 class ActivationCache:

@@ -38,10 +38,13 @@ class Progress:
         return cls(weights, weights)
 
     def note(self, row: dict, model: LayerGroups, score: str) -> None:
-        """Add an epoch, scored by a column of its row. Only trained groups are copied; the others have not moved."""
+        """Add an epoch, scored by a column of its row. Only groups behind the frozen prefix are copied: it has not moved.
+
+        A group that is not trained may have moved, too: BatchNorm without weights has statistics all the same.
+        """
         fresh = {
             f"{group}.{name}": tensor.detach().clone()
-            for group in model.trainable_names
+            for group in model.names[model.freeze_depth :]
             for name, tensor in getattr(model, group).state_dict().items()
         }
         self.weights = {**self.weights, **fresh}
@@ -63,6 +66,7 @@ class Progress:
 def identity(trainer: Trainer) -> dict:
     """All that a run's numbers depend on, by name. Only the epochs of its last stage may grow from one start to the next."""
     model, domain, extra = trainer.model, trainer.domain, trainer.extra
+    groups = trainer.optimizer.param_groups
     *before, last = [
         [tuple(stage.groups), stage.weights, stage.base_lr, stage.epochs] for stage in trainer.stages
     ]
@@ -77,6 +81,12 @@ def identity(trainer: Trainer) -> dict:
             (name, *weights.shape) for name, weights in model.named_parameters() if is_adapter(name)
         ],
         "start": "pretrained" if model.stored_statistics else "random",
+        "optimizer": repr(
+            (
+                type(trainer.optimizer).__name__,
+                [sorted((k, v) for k, v in group.items() if k not in ("params", "lr")) for group in groups],
+            )
+        ),
         "rates": trainer.rates,
         "extra loss": extra and extra.identity,
     }

@@ -1,9 +1,11 @@
 """Whether network, pictures and settings fit together, asked before any work."""
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from labutils.data import DataError, Domain
 from labutils.networks.groups import LayerGroups, head_input, head_output
+from labutils.runtime.seeds import seeded
 from labutils.training.settings import Settings
 
 
@@ -34,9 +36,12 @@ def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> t
         raise TypeError(
             f"settings is a {type(settings).__name__}, not Settings: a plan goes to stages=…, or after the settings"
         )
-    like = head_input(model, domain.image_size)
-    noise = torch.randn(64, *like.shape[1:], generator=torch.Generator().manual_seed(0)).to(like)
-    answers = head_output(model, 10 * noise)
+    _require_plain(model)
+    with seeded(settings.seed):  # a lazy layer draws its weights now
+        like = head_input(model, domain.image_size)
+        noise = torch.randn(64, *like.shape[1:], generator=torch.Generator().manual_seed(0)).to(like)
+        answers = head_output(model, 10 * noise)
+        head_output(model, noise[:1])
     if _are_probabilities(answers):
         raise ValueError(
             "The head gives probabilities (a softmax or sigmoid at its end), but the loss is that of logits, which it "
@@ -59,6 +64,20 @@ def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> t
             f"build the model with num_classes={len(domain.classes)}, or let your own head end in so many"
         )
     return domain, outputs
+
+
+def _require_plain(model: LayerGroups) -> None:
+    if model._forward_hooks or model._forward_pre_hooks or type(model).forward is not LayerGroups.forward:
+        raise ValueError(
+            "The network has hooks, or a forward of its own, which would not be called, for its groups are run one by one: "
+            "put them on a group"
+        )
+    kinds = {parameter.dtype for parameter in model.parameters() if not is_lazy(parameter)} - {torch.float32}
+    if kinds:
+        raise ValueError(
+            f"The network holds {', '.join(map(str, kinds))}, pictures are float32: call model.float(), and choose the "
+            "precision of the training with Settings(precision=…)"
+        )
 
 
 def _are_probabilities(answers: torch.Tensor) -> bool:

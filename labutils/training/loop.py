@@ -89,6 +89,11 @@ def fit(
         The loss became NaN or infinite; names step and rate. The weights are those of the last good epoch.
     """
     trainer = Trainer(model, domain, settings, stages, optimizer, cache, against_forgetting)
+    # The run changes these; a given optimizer is its owner's, who may train on with it.
+    lent = [
+        {name: group[name] for name in ("lr", "weight_decay") if name in group}
+        for group in trainer.optimizer.param_groups
+    ]
     run, progress = identity(trainer), None
     if checkpoint is not None:
         progress = load_checkpoint(checkpoint, run, trainer)
@@ -115,6 +120,9 @@ def fit(
             f"{held}; the history is this exception's `history` (in a notebook: sys.last_value.history)"
         )
         raise
+    finally:
+        for group, values in zip(trainer.optimizer.param_groups, lent, strict=True):
+            group.update(values)
     _settle(model, progress.kept(settings.keep_best)[0])
     return pd.DataFrame(progress.rows)
 
@@ -138,7 +146,7 @@ def _epochs(trainer: Trainer, progress: Progress) -> Iterator[dict]:
             if _gave_up(progress, settings) and progress.stage + 1 < len(stages):
                 # The next stage copies only what it trains: all else must be what it began with.
                 progress.weights = progress.best
-                model.load_state_dict(progress.best)
+                _load(model, progress.best)
             progress.stage, progress.epoch, progress.stale = progress.stage + 1, 0, 0
 
 
@@ -171,6 +179,12 @@ def _gave_up(progress: Progress, settings: Settings) -> bool:
 
 def _settle(model: LayerGroups, weights: dict[str, torch.Tensor]) -> None:
     """Leave the network ready for use: with these weights, in evaluation mode, without gradients."""
-    model.load_state_dict(weights)
+    _load(model, weights)
     model.zero_grad(set_to_none=True)
     model.eval()
+
+
+def _load(model: LayerGroups, weights: dict[str, torch.Tensor]) -> None:
+    state = model.state_dict()  # with the version of each module, which some ask for
+    state.update(weights)
+    model.load_state_dict(state)

@@ -7,6 +7,7 @@ from numbers import Real
 import torch
 from torch import nn
 
+from labutils.networks.freezing import NORMS
 from labutils.networks.groups import LayerGroups
 
 
@@ -85,14 +86,16 @@ def discriminative_lr_optimizer(
         raise ValueError(f"weight_decay={weight_decay!r} is out of range: use 0 up to, not including, 1")
 
     parameter_groups, seen = [], set()
+    of_norms = {id(p) for module in model.modules() if isinstance(module, NORMS) for p in module.parameters()}
     for name, group in reversed(list(model.named_groups())):
         decayed, exempt = [], []
         for parameter in group.parameters():
             if id(parameter) in seen:  # shared with a group nearer to the head, whose rate it has
                 continue
             seen.add(id(parameter))
-            # Matrices and filters decay; anything one-dimensional is a bias or belongs to a norm.
-            (decayed if parameter.ndim > 1 else exempt).append(parameter)
+            # Matrices and filters decay; anything one-dimensional is a bias or belongs to a norm, as some larger ones do.
+            decays = parameter.ndim > 1 and id(parameter) not in of_norms
+            (decayed if decays else exempt).append(parameter)
         parameter_groups[:0] = [
             {"params": parameters, "name": name, "lr": rates[name], "weight_decay": amount}
             for parameters, amount in ((decayed, weight_decay), (exempt, 0.0))

@@ -93,6 +93,7 @@ class Trainer:
     def enter(self, stage: Stage) -> None:
         """Freeze all but the weights of ``stage`` and cut the network before the first of them."""
         freeze_all_but(self.model, stage.groups, stage.weights)
+        self.model.zero_grad(set_to_none=True)  # somebody may have looked at a gradient before
         # Once: looking for them costs as much as a step of the head.
         self.trained = trainable_parameters(self.model)
         self.inputs = Inputs(self.model, self.domain, self.settings, self.cache)
@@ -210,7 +211,8 @@ class Trainer:
             labels = self.domain.labels[part].to(self.device, non_blocking=True)
             with autocast(self.settings, self.device):
                 features = self.features(source(part))
-                logits = self.model.head(features)
+                # A head may work in place, such as one that begins with a ReLU.
+                logits = self.model.head(features if self.extra is None else features.clone())
             # A picture weighs the same in whichever part it comes: summed here, divided by what the batch weighs.
             part_loss = self.loss.sum(logits.float(), labels) / together
             extra = 0 if self.extra is None else self.extra.loss(part, features) * (len(part) / len(batch))

@@ -94,8 +94,21 @@ def test_l2sp_goes_by_the_weights_of_an_optimizer_not_by_its_names(net, tiny_dom
     groups = [{"params": rest}, {"params": list(model.head.parameters())}]
     separate = torch.optim.AdamW(groups, lr=1e-4, weight_decay=0.02)
     together = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.02)
-    fit(model, tiny_domain, replace(SHORT, epochs=1), optimizer=separate, against_forgetting=L2SP(net()))
-    assert [group["weight_decay"] for group in separate.param_groups] == [0.0, 0.02]
+    seen = []
+
+    def look(row):
+        seen.append([group["weight_decay"] for group in separate.param_groups])
+
+    fit(
+        model,
+        tiny_domain,
+        replace(SHORT, epochs=1),
+        optimizer=separate,
+        against_forgetting=L2SP(net()),
+        on_epoch=look,
+    )
+    assert seen == [[0.0, 0.02]]
+    assert {group["weight_decay"] for group in separate.param_groups} == {0.02}, "as it was lent"
     freeze_all_but(model, model.names)
     with pytest.raises(ValueError, match="a parameter group of its own"):
         fit(model, tiny_domain, SHORT, optimizer=together, against_forgetting=L2SP(net()))

@@ -6,8 +6,10 @@ import pytest
 import torch
 from helpers import changed, pixels, snapshot
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from labutils import (
+    LayerGroups,
     Run,
     Settings,
     Strategy,
@@ -17,6 +19,7 @@ from labutils import (
     merge_adapters,
     partial_finetune,
 )
+from labutils.networks.adapters import is_adapter
 
 QUICK = Settings(epochs=2, batch_size=10, base_lr=0.01, lr_decay=1.0, weight_decay=0.1)
 
@@ -122,3 +125,20 @@ def test_a_run_can_train_adapters(tiny_domain, tiny_backbone):
     run = Run(tiny_domain, tiny_backbone, strategy, 12, 0, replace(QUICK, epochs=1))
     assert 0 <= run.execute()["test_accuracy"] <= 1
     assert run.key != replace(run, strategy=replace(strategy, weights="norms")).key
+
+
+def test_convolutions_whose_sum_is_not_one_convolution_get_no_adapter():
+    def kinds(*layers):
+        names = ("stem", "layer1", "layer2", "layer3")
+        body = dict(zip(names, layers, strict=False))
+        return LayerGroups(
+            {**body, "head": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))}
+        )
+
+    reflecting = nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
+    dilated = nn.Conv2d(4, 4, 3, dilation=2)
+    net = kinds(nn.Conv2d(3, 4, 3), reflecting, dilated, parametrizations.weight_norm(nn.Conv2d(4, 4, 1)))
+    add_adapters(net)
+    assert {name.split(".")[0] for name, _ in net.named_parameters() if is_adapter(name)} == {"stem"}
+    with pytest.raises(ValueError, match="No convolution"):
+        add_adapters(kinds(nn.Identity(), reflecting))

@@ -6,7 +6,7 @@ from helpers import changed, group_of, norms, pixels, snapshot
 from torch import nn
 
 from labutils import LayerGroups, Settings, Stage, fit, freeze_all_but, partial_finetune
-from labutils.networks.freezing import block
+from labutils.networks.freezing import block, chosen_parameters
 
 QUICK = Settings(epochs=2, batch_size=10, base_lr=0.01, lr_decay=1.0, weight_decay=0.1)
 
@@ -177,3 +177,33 @@ def test_wrong_plans_are_refused(tiny_net):
             partial_finetune(net, 2, **wrong)
     with pytest.raises(ValueError, match="No group called layer7; this network has stem"):
         freeze_all_but(net, ("layer7",))
+
+
+def test_biases_and_norms_by_whatever_name():
+    attention = nn.MultiheadAttention(8, 2)
+    groups = {
+        "stem": nn.InstanceNorm2d(3, affine=True),
+        "layer1": attention,
+        "layer2": nn.RMSNorm(8),
+        "head": nn.Linear(8, 2),
+    }
+    model = LayerGroups(groups)
+    assert set(chosen_parameters(model, ["layer1"], "biases")) == {
+        "layer1.in_proj_bias",
+        "layer1.out_proj.bias",
+    }
+    assert set(chosen_parameters(model, ["stem", "layer2"], "norms")) == {
+        "stem.weight",
+        "stem.bias",
+        "layer2.weight",
+    }
+
+
+def test_what_there_is_not_is_not_trained_in_silence():
+    model = LayerGroups({"stem": nn.Conv2d(3, 4, 3), "layer1": nn.ReLU(), "head": nn.Linear(4, 2)})
+    with pytest.raises(ValueError, match="There are no norms in stem, layer1"):
+        freeze_all_but(model, model.names, "norms")
+    with pytest.raises(ValueError, match="use one of"):
+        freeze_all_but(model, model.names, "norm")
+    with pytest.raises(ValueError, match="in a tuple"):
+        freeze_all_but(model, "head")

@@ -12,11 +12,12 @@ import pytest
 import torch
 import torchvision.models
 from safetensors.torch import save_file
+from torch import nn
 
 from labutils import WeightsError, build_feature_extractor, load_backbone
 from labutils.networks import weights as weights_module
 from labutils.networks.catalogue import find
-from labutils.networks.weights import fill
+from labutils.networks.weights import fill, load_file
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty"])
@@ -208,6 +209,24 @@ def test_weights_come_from_a_file_and_what_is_left_out_is_reported(
     assert len(state) == len(own) - 2
     for key, tensor in state.items():
         assert torch.equal(tensor, own[key.partition(".")[2]]), key
+
+
+def test_two_copies_that_nothing_tells_apart_are_refused(tiny_net, tmp_path):
+    network = nn.Sequential(nn.Linear(2, 3))
+    file = {
+        f"module.{role}.{name}": value
+        for role in ("student", "teacher")
+        for name, value in network.state_dict().items()
+    }
+    torch.save(file, tmp_path / "two.pt")
+    with pytest.raises(WeightsError, match="several times, under 'module.student.', 'module.teacher.'"):
+        load_file(network, tmp_path / "two.pt", set())
+
+
+def test_modules_that_ask_for_their_version_are_told(tmp_path):
+    mnasnet = torchvision.models.mnasnet0_5(weights=None)
+    torch.save(mnasnet.state_dict(), tmp_path / "mnasnet.pt")
+    load_file(torchvision.models.mnasnet0_5(weights=None), tmp_path / "mnasnet.pt", set())
 
 
 def test_of_two_copies_in_a_file_the_one_with_the_shorter_names_is_taken(tmp_path, own):

@@ -222,3 +222,12 @@ def test_the_cosine_stays_between_nothing_and_the_full_rate(steps):
     top = shape.index(1.0)
     assert shape[: top + 1] == sorted(shape[: top + 1]) and shape[top:] == sorted(shape[top:], reverse=True)
     assert {schedule_shape("constant", i, steps) for i in range(steps)} == {1.0}
+
+
+def test_norms_of_maps_do_not_decay_either():
+    net = LayerGroups({"stem": nn.LayerNorm([3, 8, 8]), "head": nn.Linear(3, 2)})
+    decays = {
+        group["name"]: group["weight_decay"]
+        for group in discriminative_lr_optimizer(net, weight_decay=0.1).param_groups
+    }
+    assert decays["stem"] == 0.0

@@ -133,3 +133,30 @@ def test_more_outputs_than_classes_are_said(tiny_net, tiny_domain):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(tiny_net(), tiny_domain, QUICK)
+
+
+def test_a_head_for_one_picture_too(tiny_net, tiny_domain):
+    class Squeezed(nn.Module):
+        def forward(self, x):
+            return x.squeeze()
+
+    net = tiny_net()
+    net.head = nn.Sequential(net.head, Squeezed())
+    with pytest.raises(ValueError, match="one row of numbers for each"):
+        fit(net, tiny_domain)
+
+
+@pytest.mark.parametrize("change", ["hook", "forward"])
+def test_what_would_not_be_called_is_refused(tiny_net, tiny_domain, change):
+    net = tiny_net()
+    if change == "hook":
+        net.register_forward_hook(lambda module, given, answer: answer.flip(1))
+    else:
+        net.__class__ = type("Own", (type(net),), {"forward": lambda self, x: x})
+    with pytest.raises(ValueError, match="put them on a group"):
+        evaluate(net, tiny_domain)
+
+
+def test_another_precision_of_the_weights_is_refused_with_the_remedy(tiny_net, tiny_domain):
+    with pytest.raises(ValueError, match=r"model\.float\(\)"):
+        fit(tiny_net().double(), tiny_domain)

@@ -230,7 +230,7 @@ def test_an_optimizer_that_lacks_what_a_stage_trains_is_refused(any_net, tiny_do
         f"{len(list(getattr(net, name).parameters()))} weights of {name}" for name in plan[1].groups[:-1]
     ]
     with pytest.raises(
-        ValueError, match=f"does not hold {', '.join(lacking)}, which this run is to train: make it"
+        ValueError, match=f"does not hold {', '.join(lacking)}, which this run is to train: create a new one"
     ):
         fit(net, tiny_domain, QUICK, plan, optimizer=optimizer)
     assert not changed(before, net)
