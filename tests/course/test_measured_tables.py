@@ -38,8 +38,6 @@ OLD = {
     "learning_curve",
     "levers",
     "memory_costs",
-    "probe_first",
-    "progressive",
     "surgical",
 }
 SHOWN = sorted({*USED, "group_costs"})  # the explorers of the pages 03 and 04 show it
