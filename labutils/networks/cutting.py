@@ -1,10 +1,12 @@
 """One rule cuts every classifier into the same six groups: stem, layer1 to layer4, head."""
 
+import copy
 import math
 import operator
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from itertools import pairwise
 
 import torch
@@ -256,28 +258,58 @@ def _part(network: nn.Module, graph: fx.Graph, start: fx.Node, end: fx.Node) -> 
             *modules.values()
         ]:
             return chain
+    root = copy.copy(network)  # what is added below is not the network's
+    root._modules = root._modules.copy()
     part, copies = fx.Graph(), {}
     copies[start] = part.placeholder("x")
     for node in nodes:
         if node.meta.get("count"):
             copies[node] = part.call_method("size", (copies[start], 0))
-        elif node.target is torch.nn.functional.dropout:
-            network.add_module(
-                node.name, modules[node]
-            )  # which, unlike the function, knows when it is trained
+        elif isinstance(modules.get(node), WhenTrained) and node.op == "call_function":
+            root.add_module(node.name, modules[node])
             copies[node] = part.call_module(node.name, (copies[node.args[0]],))
         else:
             copies[node] = part.node_copy(node, copies.__getitem__)
     part.output(copies[end])
-    return fx.GraphModule(network, part, "Graph")
+    return fx.GraphModule(root, part, "Graph")
+
+
+class WhenTrained(nn.Module):
+    """A function such as dropout, which has to be told whether it is trained; as a module, it knows.
+
+    Traced in evaluation, it would be off for ever.
+    """
+
+    def __init__(self, function: Callable, args: tuple, kwargs: dict):
+        super().__init__()
+        _, *names = signature(function).parameters
+        self.function = function
+        self.options = {**dict(zip(names, args, strict=False)), **kwargs}
+
+    @staticmethod
+    def fits(function: Callable) -> bool:
+        try:
+            return "training" in signature(function).parameters
+        except (TypeError, ValueError):  # written in C++
+            return False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x, **{**self.options, "training": self.training})
+
+    def extra_repr(self) -> str:
+        return f"{self.function.__name__}, {self.options}"
 
 
 def _as_module(network: nn.Module, node: fx.Node) -> nn.Module | None:
     """What computes the step from the one before alone."""
     if node.op == "call_module" and len(node.args) == 1 and not node.kwargs:
         return network.get_submodule(node.target)
-    if node.target is torch.nn.functional.dropout:
-        return nn.Dropout(node.kwargs.get("p", node.args[1] if len(node.args) > 1 else 0.5))
+    if (
+        node.op == "call_function"
+        and node.all_input_nodes == [node.args[0]]
+        and WhenTrained.fits(node.target)
+    ):
+        return WhenTrained(node.target, node.args[1:], node.kwargs)
     if node.target in (torch.flatten, "flatten") and (
         node.args[1:] == (1,) or node.kwargs == {"start_dim": 1}
     ):

@@ -4,7 +4,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from labutils.data import DataError, Domain
-from labutils.networks.groups import LayerGroups, head_input, head_output
+from labutils.networks.groups import BatchNorm, LayerGroups, head_input, head_output
 from labutils.runtime.seeds import seeded
 from labutils.training.settings import Settings
 
@@ -71,6 +71,11 @@ def _require_plain(model: LayerGroups) -> None:
         raise ValueError(
             "The network has hooks, or a forward of its own, which would not be called, for its groups are run one by one: "
             "put them on a group"
+        )
+    if any(isinstance(module, BatchNorm) and module.running_mean is None for module in model.modules()):
+        raise ValueError(
+            "A BatchNorm without running statistics normalises by the batch in evaluation, too, so an answer would depend on "
+            "the pictures beside it: make it with track_running_stats=True, or use nn.GroupNorm"
         )
     kinds = {parameter.dtype for parameter in model.parameters() if not is_lazy(parameter)} - {torch.float32}
     if kinds:

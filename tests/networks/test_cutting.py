@@ -10,6 +10,7 @@ import torchvision.models as tv
 from helpers import changed, norms, snapshot
 from torch import nn
 from torch.nn import functional as F
+from torchvision.ops import stochastic_depth
 
 from labutils import LayerGroups, freeze_all_but
 from labutils.networks.cutting import NAMES, CannotCut, Places, cut
@@ -196,18 +197,32 @@ def test_the_networks_mode_is_left_as_it_was():
     assert [module.training for module in network.modules()] == before
 
 
-def test_a_dropout_between_modules_knows_training_from_evaluation():
+@pytest.mark.parametrize(
+    "drop",
+    [
+        lambda x, trained: F.dropout(x, 0.5, trained),
+        lambda x, trained: F.dropout2d(x, p=0.5, training=trained),
+        lambda x, trained: F.alpha_dropout(x, training=trained),
+        lambda x, trained: stochastic_depth(x, 0.5, "batch", trained),
+    ],
+    ids=["dropout", "dropout2d", "alpha_dropout", "stochastic_depth"],
+)
+@pytest.mark.parametrize("last", [True, False], ids=["before the last layer", "inside"])
+def test_a_dropout_between_modules_knows_training_from_evaluation(drop, last):
     class Net(nn.Sequential):
         def forward(self, x):
             for i, layer in enumerate(self):
-                x = layer(x) if i < 5 else layer(F.dropout(x.mean((2, 3)), 0.5, self.training))
+                x = drop(x, self.training) if i == (4, 5)[last] else x
+                x = layer(x if i < 5 else x.mean((2, 3)))
             return x
 
     convolutions = [nn.Conv2d(a, b, 3, 2, 1) for a, b in zip((3, 4, 5, 6, 7), (4, 5, 6, 7, 8), strict=True)]
-    groups = LayerGroups(cut(Net(*convolutions, nn.Linear(8, 3)), 64))
-    features = groups[:-1](torch.rand(1, 3, 64, 64))
-    assert not torch.equal(groups.train().head(features), groups.head(features))
-    assert torch.equal(groups.eval().head(features), groups.head(features))
+    groups = copy.deepcopy(LayerGroups(cut(Net(*convolutions, nn.Linear(8, 3)), 64)))
+    pictures = torch.rand(1, 3, 64, 64)
+    groups.train()
+    assert len({tuple(groups(pictures).flatten().tolist()) for _ in range(20)}) > 1
+    groups.eval()
+    assert torch.equal(groups(pictures), groups(pictures))
 
 
 class Branching(nn.Module):

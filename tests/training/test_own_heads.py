@@ -160,3 +160,10 @@ def test_what_would_not_be_called_is_refused(tiny_net, tiny_domain, change):
 def test_another_precision_of_the_weights_is_refused_with_the_remedy(tiny_net, tiny_domain):
     with pytest.raises(ValueError, match=r"model\.float\(\)"):
         fit(tiny_net().double(), tiny_domain)
+
+
+def test_a_norm_that_never_has_statistics_is_refused(tiny_net, tiny_domain):
+    net = tiny_net()
+    net.layer1 = nn.Sequential(net.layer1, nn.BatchNorm2d(8, track_running_stats=False))
+    with pytest.raises(ValueError, match="track_running_stats=True"):
+        evaluate(net, tiny_domain)
