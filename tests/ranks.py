@@ -27,7 +27,7 @@ from labutils.experiments.runs import FEATURES, SCRATCH, Run
 from labutils.forgetting import L2SP
 from labutils.networks.backbones import BACKBONES
 from labutils.runtime.distributed import process_group, rank
-from labutils.training.activation_cache import weights_digest
+from labutils.runtime.tensors import digest
 
 DOMAIN = coloured_patterns()
 # 30 pictures in batches of 8: the last has 6, and a part of a batch may have none.
@@ -47,7 +47,7 @@ def train(settings: Settings = SETTINGS, seed: int = 0, **more) -> dict:
     hook = more.pop("on_epoch", lambda row: None)
 
     def look(row: dict) -> bool | None:
-        digests.append(weights_digest(model))
+        digests.append(digest(model.state_dict()))
         return hook(row)
 
     history = fit(model, DOMAIN, settings, stages, cache=cache, on_epoch=look, **more)
