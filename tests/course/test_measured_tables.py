@@ -34,7 +34,6 @@ OLD = {
     "capstone",
     "forgetting",
     "group_costs",
-    "kept",
     "learning_curve",
     "levers",
     "memory_costs",
