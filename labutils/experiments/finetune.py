@@ -22,6 +22,7 @@ from labutils.runtime.distributed import world_size
 from labutils.runtime.seeds import default_seed
 from labutils.runtime.threads import fastest_thread_count
 from labutils.training.activation_cache import ActivationCache
+from labutils.training.compatibility import require_domain
 from labutils.training.evaluation import Evaluation, evaluate
 from labutils.training.loop import fit
 from labutils.training.settings import Settings
@@ -110,10 +111,7 @@ def finetune(
         raise ValueError(
             "finetune is the work of one process: what it tries depends on the clock. Call it on one of them"
         )
-    if not isinstance(domain, Domain):
-        raise TypeError(
-            f"The pictures are given as {type(domain).__name__}, not as a Domain: open them with load or folder"
-        )
+    require_domain(domain)
     if not (len(domain.train) and len(domain.validation) and len(domain.test)):
         raise ValueError(f"{domain!r}: finetune needs pictures for training, for validation and for the test")
     started, seed = perf_counter(), default_seed() if seed is None else seed

@@ -28,10 +28,7 @@ def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> t
             f"The model is a {type(model).__name__}, not a network of named groups: make one with "
             "build_feature_extractor, or cut your own into LayerGroups"
         )
-    if not isinstance(domain, Domain):
-        raise TypeError(
-            f"The pictures are given as {type(domain).__name__}, not as a Domain: open them with load or folder"
-        )
+    require_domain(domain)
     if not isinstance(settings, Settings):
         raise TypeError(
             f"settings is a {type(settings).__name__}, not Settings: a plan goes to stages=…, or after the settings"
@@ -64,6 +61,14 @@ def require_fitting(model: LayerGroups, domain: Domain, settings: Settings) -> t
             f"build the model with num_classes={len(domain.classes)}, or let your own head end in so many"
         )
     return domain, outputs
+
+
+def require_domain(domain: Domain) -> None:
+    """Raise TypeError for anything else, such as the path of a folder."""
+    if not isinstance(domain, Domain):
+        raise TypeError(
+            f"The pictures are given as {type(domain).__name__}, not as a Domain: open them with load or folder"
+        )
 
 
 def _require_plain(model: LayerGroups) -> None:

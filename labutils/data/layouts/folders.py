@@ -169,10 +169,14 @@ def _class_folders(top: Node, root: Node, notes: list[str]) -> list[Node]:
         notes.append(
             f"Left out, because they are links to folders that are here already: {listed(top.links)}"
         )
-    if outside:
-        described = ", ".join(f"{child.name}/ ({_content(child)})" for child in outside)
-        notes.append(f"Left out, because they are not classes: {described}")
+    _note_no_classes(outside, notes)
     return [child for child in top.children if child not in outside]
+
+
+def _note_no_classes(nodes: list[Node], notes: list[str]) -> None:
+    if nodes:
+        described = ", ".join(f"{node.name}/ ({_content(node)})" for node in nodes)
+        notes.append(f"Left out, because they are not classes: {described}")
 
 
 def _content(node: Node) -> str:
@@ -191,13 +195,9 @@ def _classes_in_parts(nodes: dict[int, list[Node]], notes: list[str]) -> list[tu
     inside = {node: look_through(node, known) for node in every}
     trained = {child.name for node in nodes.get(0, every) for child in inside[node].filled}
     spelled = {name.casefold(): name for name in trained}  # Cat in train, cat in val
-    unread = {child.name: _content(child) for node in every for child in inside[node].children}
-    unread = {
-        name: what for name, what in unread.items() if name not in trained and what.startswith("0 pictures,")
-    }
-    if unread:
-        described = ", ".join(f"{name}/ ({what})" for name, what in sorted(unread.items()))
-        notes.append(f"Left out, because they are not classes: {described}")
+    children = {child.name: child for node in every for child in inside[node].children}
+    unread = [child for _, child in sorted(children.items()) if not child.total and child.other_files()]
+    _note_no_classes([child for child in unread if child.name not in trained], notes)
     pairs = []
     for number, some in sorted(nodes.items()):
         for node in some:
